@@ -1,0 +1,117 @@
+"""How numbers, times, durations and sizes are written, wherever a person reads them."""
+
+import math
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from core.texts import t
+
+NONE = "–"
+
+
+def number(value: float | int | str | None, digits: int = 4) -> str:
+    """A number with ``digits`` significant digits, thousands grouped; NaN and Inf by name."""
+    if value is None or isinstance(value, str):
+        return value or NONE
+    if isinstance(value, bool):
+        return str(value).lower()
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "∞" if value > 0 else "-∞"
+    if isinstance(value, int) or (float(value).is_integer() and abs(value) < 1e15):
+        return f"{int(value):,}"
+    magnitude = abs(value)
+    if magnitude < 1e-4 or magnitude >= 1e9:
+        return f"{value:.{digits - 1}e}"
+    decimals = max(0, digits - 1 - math.floor(math.log10(magnitude)))
+    return f"{value:,.{decimals}f}"
+
+
+def signed(value: float | None, digits: int = 3) -> str:
+    """A difference, with its sign; "–" where there is none."""
+    if value is None or math.isnan(value):
+        return NONE
+    return ("+" if value > 0 else "") + number(value, digits)
+
+
+def count(n: int | None) -> str:
+    """A whole number, thousands grouped."""
+    return NONE if n is None else f"{n:,}"
+
+
+def share(value: float | None) -> str:
+    """A part of one as percent."""
+    return NONE if value is None or math.isnan(value) else f"{value:.1%}"
+
+
+def size(n: int | float | None) -> str:
+    """Bytes in decimal units: 1 kB = 1,000 B."""
+    if n is None:
+        return NONE
+    value = float(n)
+    for unit in ("B", "kB", "MB", "GB"):
+        if abs(value) < 1000:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} TB"
+
+
+def duration(value: timedelta | float | None) -> str:
+    """A span of time (seconds where a number is given), in its two largest units."""
+    if value is None:
+        return NONE
+    seconds = value.total_seconds() if isinstance(value, timedelta) else float(value)
+    if seconds < 0:
+        seconds = 0.0
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 24:
+        return f"{hours} h {minutes:02d} min"
+    days, hours = divmod(hours, 24)
+    return f"{days:,} d {hours} h"
+
+
+def moment(at: datetime | None, zone: str | None = None) -> str:
+    """A point in time as ``2026-03-03 14:05:09`` in ``zone`` (an IANA name; UTC where unknown)."""
+    return NONE if at is None else f"{in_zone(at, zone):%Y-%m-%d %H:%M:%S}"
+
+
+def ago(at: datetime | None, now: datetime) -> str:
+    """How long before ``now`` something was, in one unit."""
+    if at is None:
+        return NONE
+    seconds = (now - at).total_seconds()
+    if seconds < 45:
+        return t("formats.just_now")
+    for unit, length in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
+        n = round(seconds / length)
+        if seconds >= length or unit == "minute":
+            return t(f"formats.ago_{unit}", n=max(1, n))
+    return NONE
+
+
+def in_zone(at: datetime, zone: str | None) -> datetime:
+    """``at`` in the IANA time zone ``zone``; UTC where the name is missing or unknown."""
+    try:
+        return at.astimezone(ZoneInfo(zone) if zone else UTC)
+    except (ZoneInfoNotFoundError, ValueError):
+        return at.astimezone(UTC)
+
+
+def shorten(text: str, length: int = 60) -> str:
+    """``text`` on one line, cut in the middle to ``length`` characters."""
+    line = " ".join(text.split())
+    if len(line) <= length:
+        return line
+    head = (length - 1) * 2 // 3
+    return f"{line[:head]}…{line[len(line) - (length - 1 - head) :]}"
