@@ -1,0 +1,1 @@
+"""Tests of Modeldeck, and what they stand on: real servers, faults, a browser."""

