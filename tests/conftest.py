@@ -1,0 +1,74 @@
+"""Fixtures that all tests share: a clean environment, a home, and real servers started once."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import browser_setup
+from tests.servers import OURS, MlflowServer, Postgres
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty MODELDECK_HOME, which is the only setting in the environment.
+
+    Every test gets it, asked for or not, so that none sees this machine's settings or writes to
+    the home of the person who runs it.
+    """
+    for name in [name for name in os.environ if name.startswith(OURS)]:
+        monkeypatch.delenv(name)
+    folder = tmp_path / "home"
+    folder.mkdir()
+    monkeypatch.setenv("MODELDECK_HOME", str(folder))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
+    """A real MLflow server on SQLite, shared by the tests of a session: make your own names."""
+    with MlflowServer(tmp_path_factory.mktemp("mlflow-server")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A real PostgreSQL, shared by the tests of a session: take a ``fresh_database()``."""
+    with Postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mlflow_server_on_postgres(
+    tmp_path_factory: pytest.TempPathFactory, postgres: Postgres
+) -> Iterator[MlflowServer]:
+    """A real MLflow server on PostgreSQL, shared by the tests of a session."""
+    folder = tmp_path_factory.mktemp("mlflow-server-postgres")
+    with MlflowServer(folder, backend_uri=postgres.fresh_database("mlflow")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Path:
+    """The browser's executable."""
+    path = browser_setup.find()
+    assert path is not None, "no Chromium: run `make test-browser`, which installs one"
+    return path
+
+
+# What a test needs follows from the fixtures it asks for, so nobody has to mark it by hand.
+MARKS = {
+    "mlflow_server": "server",
+    "mlflow_server_on_postgres": "server",
+    "postgres": "postgres",
+    "chromium": "browser",
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test by the real parts that its fixtures start."""
+    for item in items:
+        for fixture in getattr(item, "fixturenames", ()):
+            if fixture in MARKS:
+                item.add_marker(MARKS[fixture])
