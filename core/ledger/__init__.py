@@ -1,0 +1,114 @@
+"""Modeldeck's own database: opened, migrated, and its failures in words."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from sqlalchemy.engine import Connection, make_url
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from core.errors import LedgerFailed
+from core.settings import without_user_info
+from core.texts import t
+
+VERSION_TABLE = "alembic_version_modeldeck"
+"""A name of its own: the ledger may share a database with MLflow, whose table it must not take."""
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+class Ledger:
+    """The database, on SQLite or PostgreSQL.
+
+    Transactions are short and span no call over a network; who must be alone for longer takes a
+    lease (``core.ledger.leases``).
+    """
+
+    def __init__(self, uri: str) -> None:
+        self.address = without_user_info(uri)
+        self.engine = _engine(uri)
+
+    @contextmanager
+    def transaction(self, action: str) -> Iterator[Connection]:
+        """One transaction, committed at the end, rolled back by an error.
+
+        Args:
+            action: what is being done, for the error's words.
+
+        Raises:
+            LedgerFailed: the database cannot be reached or failed.
+        """
+        try:
+            with self.engine.begin() as connection:
+                yield connection
+        except (OperationalError, sa.exc.TimeoutError, sa.exc.ProgrammingError) as error:
+            raise LedgerFailed(
+                t("errors.ledger.failed", address=self.address, action=action)
+            ) from error
+        except DBAPIError as error:
+            if error.connection_invalidated:
+                raise LedgerFailed(
+                    t("errors.ledger.failed", address=self.address, action=action)
+                ) from error
+            raise
+
+    def migrate(self) -> None:
+        """Bring the tables to the newest form; safe when several processes start at once.
+
+        Raises:
+            LedgerFailed: the database cannot be reached.
+        """
+        with self.transaction(t("ledger.migrating")) as connection:
+            # Two processes that start together must not both create the tables. SQLite is locked
+            # by the BEGIN IMMEDIATE of every transaction; PostgreSQL needs a lock by name.
+            if self.engine.dialect.name == "postgresql":
+                connection.execute(sa.text("SELECT pg_advisory_xact_lock(7310443)"))
+            config = Config()
+            config.set_main_option("script_location", str(_MIGRATIONS))
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+    def close(self) -> None:
+        """Give all connections back."""
+        self.engine.dispose()
+
+
+def now() -> datetime:
+    """The present moment, aware, in UTC."""
+    return datetime.now(UTC)
+
+
+def new_id() -> str:
+    """A fresh row id, 32 hexadecimal digits."""
+    return uuid4().hex
+
+
+def _engine(uri: str) -> sa.Engine:
+    url = make_url(uri)
+    if url.get_backend_name() == "sqlite":
+        if url.database:
+            Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+        engine = sa.create_engine(url, connect_args={"timeout": 10})
+
+        @sa.event.listens_for(engine, "connect")
+        def _pragmas(connection: Any, _record: object) -> None:
+            connection.isolation_level = None
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=FULL")
+            connection.execute("PRAGMA foreign_keys=ON")
+
+        @sa.event.listens_for(engine, "begin")
+        def _begin(connection: Connection) -> None:
+            # IMMEDIATE: a transaction that reads and then writes would else fail half-way.
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+        return engine
+    return sa.create_engine(
+        url, pool_pre_ping=True, pool_size=10, pool_timeout=4, connect_args={"connect_timeout": 4}
+    )

@@ -1,0 +1,128 @@
+"""The ledger's tables. A change here needs a migration beside it, and a test compares the two."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A time-zone-aware point in time, kept in UTC; SQLite has no such type of its own."""
+
+    impl = sa.DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """To the database: UTC without a zone."""
+        return None if value is None else value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        """From the database: UTC, aware."""
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+metadata = sa.MetaData()
+
+leases = sa.Table(
+    "leases",
+    metadata,
+    sa.Column("name", sa.String(400), primary_key=True),
+    sa.Column("holder", sa.String(200), nullable=False),
+    sa.Column("token", sa.BigInteger, nullable=False),
+    sa.Column("expires_at", UtcDateTime, nullable=False),
+)
+
+processes = sa.Table(
+    "processes",
+    metadata,
+    sa.Column("id", sa.String(32), primary_key=True),
+    sa.Column("kind", sa.String(20), nullable=False),
+    sa.Column("subject", sa.Text, nullable=False),
+    sa.Column("node", sa.String(255), nullable=False),
+    sa.Column("home", sa.Text, nullable=False),
+    sa.Column("pid", sa.BigInteger, nullable=False),
+    sa.Column("started", sa.Float, nullable=False),
+    sa.Column("folder", sa.Text, nullable=False),
+    sa.Column("begun_at", UtcDateTime, nullable=False),
+    sa.Column("seen_at", UtcDateTime, nullable=False),
+    sa.Column("ended_at", UtcDateTime),
+    sa.Column("exit_code", sa.Integer),
+    sa.Column("stop_requested_at", UtcDateTime),
+    sa.Column("stop_requested_by", sa.String(255)),
+    sa.Index("processes_open", "node", "ended_at"),
+)
+
+jobs = sa.Table(
+    "jobs",
+    metadata,
+    sa.Column("id", sa.String(32), primary_key=True),
+    sa.Column("project", sa.String(200), nullable=False),
+    sa.Column("entry_point", sa.String(200), nullable=False),
+    sa.Column("title", sa.Text, nullable=False),
+    sa.Column("params", sa.JSON, nullable=False),
+    sa.Column("experiment_id", sa.String(64)),
+    sa.Column("run_id", sa.String(64)),
+    sa.Column("state", sa.String(20), nullable=False),
+    sa.Column("message", sa.Text, nullable=False),
+    sa.Column("requested_by", sa.String(255), nullable=False),
+    sa.Column("requested_at", UtcDateTime, nullable=False),
+    sa.Column("claimed_by", sa.String(32)),
+    sa.Column("claim_token", sa.BigInteger, nullable=False),
+    sa.Column("process_id", sa.String(32), sa.ForeignKey("processes.id")),
+    sa.Column("started_at", UtcDateTime),
+    sa.Column("ended_at", UtcDateTime),
+    sa.Column("exit_code", sa.Integer),
+    sa.Column("stop_requested_at", UtcDateTime),
+    sa.Column("stop_requested_by", sa.String(255)),
+    sa.Index("jobs_state", "state", "requested_at"),
+)
+
+endpoints = sa.Table(
+    "endpoints",
+    metadata,
+    sa.Column("id", sa.String(32), primary_key=True),
+    sa.Column("model", sa.Text, nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("run_id", sa.String(64)),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("state", sa.String(20), nullable=False),
+    sa.Column("message", sa.Text, nullable=False),
+    sa.Column("requested_by", sa.String(255), nullable=False),
+    sa.Column("requested_at", UtcDateTime, nullable=False),
+    sa.Column("claimed_by", sa.String(32)),
+    sa.Column("claim_token", sa.BigInteger, nullable=False),
+    sa.Column("process_id", sa.String(32), sa.ForeignKey("processes.id")),
+    sa.Column("host", sa.String(255)),
+    sa.Column("port", sa.Integer),
+    sa.Column("nonce", sa.String(64)),
+    sa.Column("restarts", sa.Integer, nullable=False),
+    sa.Column("ready_at", UtcDateTime),
+    sa.Column("checked_at", UtcDateTime),
+    sa.Column("ended_at", UtcDateTime),
+    sa.Column("stop_requested_at", UtcDateTime),
+    sa.Column("stop_requested_by", sa.String(255)),
+    sa.Index("endpoints_state", "state", "requested_at"),
+)
+
+transitions = sa.Table(
+    "transitions",
+    metadata,
+    sa.Column("id", sa.String(32), primary_key=True),
+    sa.Column("model", sa.Text, nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("wanted", sa.String(50), nullable=False),
+    sa.Column("archive_existing", sa.Boolean, nullable=False),
+    sa.Column("actor", sa.String(255), nullable=False),
+    sa.Column("comment", sa.Text, nullable=False),
+    sa.Column("state", sa.String(20), nullable=False),
+    sa.Column("token", sa.BigInteger, nullable=False),
+    sa.Column("steps", sa.JSON, nullable=False),
+    sa.Column("before", sa.JSON, nullable=False),
+    sa.Column("after", sa.JSON),
+    sa.Column("message", sa.Text, nullable=False),
+    sa.Column("begun_at", UtcDateTime, nullable=False),
+    sa.Column("ended_at", UtcDateTime),
+    sa.Index("transitions_begun", "begun_at"),
+)

@@ -1,0 +1,408 @@
+"""The one door to MLflow: deadlines, a breaker, no retry of writes, failures in words.
+
+MLflow's own client tries again up to seven times, for minutes, also what was a write (a lost reply
+then makes three runs out of one). Here every call is made once, in a bounded pool, and waited for
+no longer than its kind may take.
+"""
+
+import os
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import urlsplit
+
+import urllib3.exceptions as http
+
+from core import formats
+from core.errors import (
+    Conflict,
+    DeckError,
+    FileStoreUnsupported,
+    InvalidInput,
+    NotAllowed,
+    NotFound,
+    OutcomeUnknown,
+    ServerFailed,
+    ServerSlow,
+    ServerUnreachable,
+    StoreNeedsUpgrade,
+)
+from core.settings import without_user_info
+from core.texts import t
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+T = TypeVar("T")
+
+_POOL_SIZE = 24
+_OPENING_SECONDS = 60.0
+_PAUSE_SECONDS = 1.0
+
+
+class Kind(StrEnum):
+    """How long an answer may take depends on what is asked."""
+
+    METADATA = "metadata"
+    PAGE = "page"
+    ARTIFACT = "artifact"
+
+
+@dataclass(frozen=True)
+class Deadlines:
+    """Seconds to wait, by kind of call."""
+
+    metadata: float = 4.0
+    page: float = 30.0
+    artifact: float = 10.0
+
+    def of(self, kind: Kind) -> float:
+        """The deadline of one kind, in seconds."""
+        return {
+            Kind.METADATA: self.metadata,
+            Kind.PAGE: self.page,
+            Kind.ARTIFACT: self.artifact,
+        }[kind]
+
+
+class Gateway:
+    """Calls to one MLflow server or database.
+
+    Args:
+        tracking_uri: http(s) address or database URI.
+        registry_uri: the same for the registry.
+        artifact_root: where a database store keeps artifacts of experiments without a place of
+            their own; MLflow would take the folder that the process happens to stand in.
+        deadlines: seconds to wait, by kind.
+
+    Raises:
+        FileStoreUnsupported: the address is a folder of files.
+    """
+
+    def __init__(
+        self, tracking_uri: str, registry_uri: str, artifact_root: Path, deadlines: Deadlines
+    ) -> None:
+        self.tracking_uri = tracking_uri
+        self.registry_uri = registry_uri
+        self.address = without_user_info(tracking_uri)
+        self.deadlines = deadlines
+        self.is_database = urlsplit(tracking_uri).scheme not in ("http", "https")
+        self._artifact_root = artifact_root
+        self._pool = ThreadPoolExecutor(_POOL_SIZE, thread_name_prefix="mlflow")
+        self._breaker = Breaker(_PAUSE_SECONDS)
+        self._opening = threading.Lock()
+        self._client: MlflowClient | None = None
+
+    def read(
+        self,
+        action: str,
+        call: Callable[["MlflowClient"], T],
+        kind: Kind = Kind.METADATA,
+        progress: Callable[[], int] | None = None,
+    ) -> T:
+        """Make a call that changes nothing and wait for its answer.
+
+        Args:
+            action: what is being done, in words, for the error.
+            call: gets the client, returns the answer.
+            progress: how far the call has come; while that grows the deadline starts anew.
+
+        Raises:
+            DeckError: whatever went wrong, mapped to the error tree.
+        """
+        return self._run(action, call, kind, write=False, progress=progress)
+
+    def write(
+        self, action: str, call: Callable[["MlflowClient"], T], kind: Kind = Kind.METADATA
+    ) -> T:
+        """Make a call that changes something, once, and wait for its answer.
+
+        Raises:
+            OutcomeUnknown: it was sent, and no answer came: it may have taken effect.
+            DeckError: anything else that went wrong.
+        """
+        return self._run(action, call, kind, write=True)
+
+    def available(self) -> bool:
+        """Whether the last call got through, or long enough ago to try again."""
+        return self._breaker.admits()
+
+    def close(self) -> None:
+        """Let the pool's threads go; running calls are not waited for."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _run(
+        self,
+        action: str,
+        call: Callable[["MlflowClient"], T],
+        kind: Kind,
+        *,
+        write: bool,
+        progress: Callable[[], int] | None = None,
+    ) -> T:
+        refuse_file_store(self.tracking_uri)
+        if not self._breaker.enter():
+            raise ServerUnreachable(t("errors.mlflow.paused", address=self.address, action=action))
+        deadline = self.deadlines.of(kind)
+        try:
+            self._open(action)
+            future: Future[T] = self._pool.submit(
+                copy_context().run, lambda: call(self._client_now())
+            )
+            try:
+                answer = _await(future, deadline, progress)
+            except TimeoutError:
+                if future.done():  # the call itself raised a TimeoutError
+                    raise
+                if future.cancel():  # it never began: all of the pool's threads are waiting
+                    raise self._slow(action, deadline) from None
+                raise (self._unknown(action) if write else self._slow(action, deadline)) from None
+        except DeckError as error:
+            self._breaker.leave(failed=isinstance(error, ServerUnreachable | ServerSlow))
+            raise
+        except Exception as error:  # every failure of MLflow's client gets words, or rises
+            mapped = self._map(action, error, write=write, deadline=deadline)
+            self._breaker.leave(failed=isinstance(mapped, ServerUnreachable | ServerSlow))
+            if mapped is None:
+                raise
+            raise mapped from error
+        self._breaker.leave(failed=False)
+        return answer
+
+    def _client_now(self) -> "MlflowClient":
+        assert self._client is not None  # noqa: S101 - _open made it
+        return self._client
+
+    def _open(self, action: str) -> None:
+        """Make the client; for a database that connects, and makes the tables of a new one."""
+        if self._client is not None:
+            return
+        future = self._pool.submit(self._make_client)
+        try:
+            future.result(_OPENING_SECONDS)
+        except TimeoutError:
+            raise self._slow(action, _OPENING_SECONDS) from None
+
+    def _make_client(self) -> None:
+        with self._opening:
+            if self._client is not None:
+                return
+            prepare_environment(self.deadlines.metadata, self._artifact_root)
+            from mlflow import MlflowClient
+
+            if self.is_database:
+                self._artifact_root.mkdir(parents=True, exist_ok=True)
+                if self.tracking_uri.startswith("sqlite:///"):
+                    Path(self.tracking_uri.removeprefix("sqlite:///")).parent.mkdir(
+                        parents=True, exist_ok=True
+                    )
+            client = MlflowClient(tracking_uri=self.tracking_uri, registry_uri=self.registry_uri)
+            if self.is_database:
+                client.search_experiments(max_results=1)  # connects; a bad schema shows here
+                client.search_registered_models(max_results=1)
+            self._client = client
+
+    def _map(
+        self, action: str, error: Exception, *, write: bool, deadline: float
+    ) -> DeckError | None:
+        from google.protobuf.json_format import ParseError
+        from mlflow.exceptions import MlflowException
+        from sqlalchemy.exc import OperationalError
+
+        causes = list(_chain(error))
+        if any(isinstance(c, http.NewConnectionError | http.ConnectTimeoutError) for c in causes):
+            return self._unreachable(action)
+        if any(isinstance(c, http.ReadTimeoutError | TimeoutError) for c in causes):
+            return self._unknown(action) if write else self._slow(action, deadline)
+        if any(isinstance(c, http.ProtocolError | ConnectionError) for c in causes):
+            return self._unknown(action) if write else self._unreachable(action)
+        if any(isinstance(c, http.ResponseError) for c in causes):
+            return self._failed(action, _http_status(causes))
+        if isinstance(error, ParseError | OddReply):
+            return ServerFailed(t("errors.mlflow.odd_reply", address=self.address, action=action))
+        if isinstance(error, MlflowException):
+            return self._map_code(action, error)
+        if isinstance(error, OperationalError):
+            return self._failed(action, "database")
+        return None
+
+    def _map_code(self, action: str, error: "Exception") -> DeckError:
+        code = str(getattr(error, "error_code", ""))
+        message = str(error)
+        detail = plain(message)
+        if "out-of-date database schema" in message:
+            return StoreNeedsUpgrade(
+                t("errors.mlflow.old_schema", address=self.address, version=mlflow_version())
+            )
+        if code == "ENDPOINT_NOT_FOUND" or "valid JSON format" in message:
+            return ServerFailed(t("errors.mlflow.odd_reply", address=self.address, action=action))
+        if code in ("RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"):
+            return NotFound(t("errors.mlflow.not_found", action=action, detail=detail))
+        if code == "RESOURCE_ALREADY_EXISTS":
+            return Conflict(t("errors.mlflow.exists", action=action, detail=detail))
+        if code in ("INVALID_PARAMETER_VALUE", "BAD_REQUEST", "INVALID_STATE"):
+            return InvalidInput(t("errors.mlflow.refused", action=action, detail=detail))
+        if code in ("PERMISSION_DENIED", "UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED"):
+            return NotAllowed(t("errors.mlflow.not_allowed", action=action))
+        return self._failed(action, code.lower().replace("_", " "))
+
+    def _failed(self, action: str, detail: str) -> ServerFailed:
+        return ServerFailed(
+            t("errors.mlflow.failed", address=self.address, action=action, detail=detail)
+        )
+
+    def _unreachable(self, action: str) -> ServerUnreachable:
+        return ServerUnreachable(
+            t("errors.mlflow.unreachable", address=self.address, action=action)
+        )
+
+    def _slow(self, action: str, deadline: float) -> ServerSlow:
+        return ServerSlow(
+            t(
+                "errors.mlflow.slow",
+                address=self.address,
+                action=action,
+                deadline=formats.duration(deadline),
+            )
+        )
+
+    def _unknown(self, action: str) -> OutcomeUnknown:
+        return OutcomeUnknown(
+            t("errors.mlflow.outcome_unknown", address=self.address, action=action)
+        )
+
+
+class Breaker:
+    """After a failure, one call at a time tries the server again; the others fail at once.
+
+    Args:
+        pause: seconds after a failure before the next try.
+    """
+
+    def __init__(self, pause: float) -> None:
+        self._pause = pause
+        self._lock = threading.Lock()
+        self._open_until = 0.0
+        self._failed = False
+        self._probing = threading.local()
+        self._probe_running = False
+
+    def enter(self) -> bool:
+        """Whether a call may be made now; each True is followed by one ``leave``."""
+        with self._lock:
+            self._probing.mine = False
+            if not self._failed:
+                return True
+            if self._probe_running or time.monotonic() < self._open_until:
+                return False
+            self._probe_running = self._probing.mine = True
+            return True
+
+    def leave(self, *, failed: bool) -> None:
+        """Tell how the call went."""
+        with self._lock:
+            if self._probing.mine:
+                self._probe_running = False
+            if failed:
+                self._failed = True
+                self._open_until = time.monotonic() + self._pause
+            elif self._probing.mine or not self._probe_running:
+                self._failed = False
+
+    def admits(self) -> bool:
+        """Whether ``enter`` would say yes now."""
+        with self._lock:
+            return not self._failed or (
+                not self._probe_running and time.monotonic() >= self._open_until
+            )
+
+
+class OddReply(Exception):
+    """An answer that MLflow's client took, and that is none."""
+
+
+def prepare_environment(timeout: float, artifact_root: Path) -> None:
+    """Set what MLflow reads from the process's environment; before its first import.
+
+    No retries (they would repeat writes), a time-out of our own, no telemetry, and an artifact root
+    for database stores that is not the folder one happens to stand in.
+    """
+    os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
+    os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = str(max(1, round(timeout)))
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("DO_NOT_TRACK", "true")
+    os.environ["_MLFLOW_SERVER_ARTIFACT_ROOT"] = str(artifact_root)
+
+
+def mlflow_version() -> str:
+    """The installed MLflow's version."""
+    from importlib.metadata import version
+
+    return version("mlflow")
+
+
+def refuse_file_store(uri: str) -> None:
+    """Raise where ``uri`` is a folder of files.
+
+    Raises:
+        FileStoreUnsupported: with the command that migrates it.
+    """
+    if urlsplit(uri).scheme in ("", "file"):
+        raise FileStoreUnsupported(
+            t("errors.mlflow.file_store", address=uri, version=mlflow_version())
+        )
+
+
+def plain(message: str, length: int = 300) -> str:
+    """An upstream message on one line, without traceback, address credentials or length."""
+    text = message.split("Traceback (most recent call last)")[0]
+    text = re.sub(r"//[^/\s@]+@", "//", text)
+    return formats.shorten(text, length)
+
+
+def _await(future: Future[T], deadline: float, progress: Callable[[], int] | None) -> T:
+    """The future's result, or TimeoutError once ``deadline`` seconds passed without progress."""
+    if progress is None:
+        return future.result(deadline)
+    done, since = progress(), time.monotonic()
+    while True:
+        try:
+            return future.result(0.25)
+        except TimeoutError:
+            if future.done():
+                raise
+        now_done = progress()
+        if now_done != done:
+            done, since = now_done, time.monotonic()
+        elif time.monotonic() - since > deadline:
+            raise TimeoutError
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """``error`` and all that caused it; urllib3 hangs some causes on ``reason``."""
+    seen: set[int] = set()
+    todo: list[BaseException | None] = [error]
+    while todo:
+        e = todo.pop()
+        if e is None or id(e) in seen:
+            continue
+        seen.add(id(e))
+        yield e
+        reason = getattr(e, "reason", None)
+        todo += [e.__cause__, e.__context__, reason if isinstance(reason, BaseException) else None]
+
+
+def _http_status(causes: list[BaseException]) -> str:
+    for cause in causes:
+        if isinstance(cause, http.ResponseError):
+            found = re.search(r"\d{3}", str(cause))
+            if found:
+                return f"HTTP {found.group()}"
+    return "HTTP 5xx"

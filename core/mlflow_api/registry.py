@@ -1,0 +1,226 @@
+"""Registered models, their versions, stages and aliases."""
+
+import warnings
+from collections.abc import Mapping
+
+from core.mlflow_api import convert, ids
+from core.mlflow_api.gateway import Gateway, Kind
+from core.mlflow_api.nouns import ModelVersion, RegisteredModel
+from core.texts import t
+
+STAGES = ("None", "Staging", "Production", "Archived")
+
+
+class Registry:
+    """The model registry."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    def models(self) -> list[RegisteredModel]:
+        """All registered models by name, with their aliases."""
+        found: list[RegisteredModel] = []
+        token: str | None = None
+        while True:
+            page = self._gateway.read(
+                t("mlflow.action.models"),
+                lambda c, token=token: c.search_registered_models(  # type: ignore[misc]
+                    max_results=1000, order_by=["name ASC"], page_token=token
+                ),
+            )
+            found += [convert.registered_model(m) for m in page]
+            token = page.token
+            if not token:
+                return found
+
+    def model(self, name: str) -> RegisteredModel:
+        """One registered model."""
+        checked = ids.model_name(name)
+        return self._gateway.read(
+            t("mlflow.action.model", name=name),
+            lambda c: convert.registered_model(c.get_registered_model(checked)),
+        )
+
+    def versions(self, name: str) -> list[ModelVersion]:
+        """All versions of a model, newest first, with their aliases."""
+        return self._search(name, dict(self.model(name).aliases))
+
+    def all_versions(self) -> list[ModelVersion]:
+        """All versions of all models, newest first within each."""
+        aliases = {m.name: dict(m.aliases) for m in self.models()}
+        found = self._search(None, {})
+        return [
+            convert_aliases(v, aliases.get(v.model, {}))
+            for v in sorted(found, key=lambda v: (v.model, -v.version))
+        ]
+
+    def versions_of_run(self, run_id: str) -> list[ModelVersion]:
+        """The versions that were made from a run."""
+        checked = ids.run_id(run_id)
+        page = self._gateway.read(
+            t("mlflow.action.versions_of_run"),
+            lambda c: c.search_model_versions(f"run_id = '{checked}'", max_results=1000),
+        )
+        return [convert.model_version(v, {}) for v in page]
+
+    def version(self, name: str, number: int) -> ModelVersion:
+        """One version with its aliases."""
+        model = ids.model_name(name)
+        checked = ids.version(number)
+        aliases = dict(self.model(name).aliases)
+        return self._gateway.read(
+            t("mlflow.action.version", name=name, version=checked),
+            lambda c: convert.model_version(c.get_model_version(model, str(checked)), aliases),
+        )
+
+    def create_model(
+        self, name: str, description: str = "", tags: Mapping[str, str] | None = None
+    ) -> None:
+        """Make a registered model without versions."""
+        checked = ids.model_name(name)
+        self._gateway.write(
+            t("mlflow.action.create_model", name=name),
+            lambda c: c.create_registered_model(checked, dict(tags or {}), description or None),
+        )
+
+    def create_version(
+        self,
+        name: str,
+        source: str,
+        run_id: str | None = None,
+        description: str = "",
+        tags: Mapping[str, str] | None = None,
+    ) -> ModelVersion:
+        """Make a version of an existing registered model from a logged model or artifact."""
+        checked = ids.model_name(name)
+        model_id = source.removeprefix("models:/") if source.startswith("models:/m-") else None
+        return self._gateway.write(
+            t("mlflow.action.create_version", name=name),
+            lambda c: convert.model_version(
+                c.create_model_version(
+                    checked,
+                    source,
+                    run_id,
+                    dict(tags or {}),
+                    description=description or None,
+                    await_creation_for=0,
+                    model_id=model_id,
+                ),
+                {},
+            ),
+            Kind.PAGE,
+        )
+
+    def set_stage(self, name: str, number: int, stage: str) -> None:
+        """Move one version to a stage; no other version is touched.
+
+        MLflow's own ``archive_existing_versions`` is never used: it takes no lock, and with target
+        Archived or None its server answers 500.
+        """
+        checked, version = ids.model_name(name), ids.version(number)
+
+        def call(client: "object") -> None:
+            with warnings.catch_warnings():
+                # Stages are deprecated since MLflow 2.9 and still what people ask for.
+                warnings.simplefilter("ignore", FutureWarning)
+                client.transition_model_version_stage(  # type: ignore[attr-defined]
+                    checked, str(version), stage, archive_existing_versions=False
+                )
+
+        self._gateway.write(
+            t("mlflow.action.set_stage", name=name, version=version, stage=stage), call
+        )
+
+    def set_alias(self, name: str, alias: str, number: int) -> None:
+        """Point an alias at a version, away from any other."""
+        checked, version, word = ids.model_name(name), ids.version(number), ids.alias(alias)
+        self._gateway.write(
+            t("mlflow.action.set_alias", alias=alias, name=name),
+            lambda c: c.set_registered_model_alias(checked, word, str(version)),
+        )
+
+    def delete_alias(self, name: str, alias: str) -> None:
+        """Take an alias away; nothing happens where it is gone already."""
+        checked = ids.model_name(name)
+        self._gateway.write(
+            t("mlflow.action.delete_alias", alias=alias, name=name),
+            lambda c: c.delete_registered_model_alias(checked, alias),
+        )
+
+    def set_version_tag(self, name: str, number: int, key: str, value: str) -> None:
+        """Write one tag of a version."""
+        checked, version = ids.model_name(name), ids.version(number)
+        self._gateway.write(
+            t("mlflow.action.tag_version", name=name, version=version),
+            lambda c: c.set_model_version_tag(checked, str(version), key, value),
+        )
+
+    def delete_version_tag(self, name: str, number: int, key: str) -> None:
+        """Remove one tag of a version."""
+        checked, version = ids.model_name(name), ids.version(number)
+        self._gateway.write(
+            t("mlflow.action.tag_version", name=name, version=version),
+            lambda c: c.delete_model_version_tag(checked, str(version), key),
+        )
+
+    def describe_model(self, name: str, description: str) -> None:
+        """Replace a model's description."""
+        checked = ids.model_name(name)
+        ids.no_control(description, "description")
+        self._gateway.write(
+            t("mlflow.action.describe", name=name),
+            lambda c: c.update_registered_model(checked, description),
+        )
+
+    def describe_version(self, name: str, number: int, description: str) -> None:
+        """Replace a version's description."""
+        checked, version = ids.model_name(name), ids.version(number)
+        ids.no_control(description, "description")
+        self._gateway.write(
+            t("mlflow.action.describe", name=name),
+            lambda c: c.update_model_version(checked, str(version), description),
+        )
+
+    def set_model_tag(self, name: str, key: str, value: str) -> None:
+        """Write one tag of a registered model."""
+        checked = ids.model_name(name)
+        self._gateway.write(
+            t("mlflow.action.describe", name=name),
+            lambda c: c.set_registered_model_tag(checked, key, value),
+        )
+
+    def delete_model_tag(self, name: str, key: str) -> None:
+        """Remove one tag of a registered model."""
+        checked = ids.model_name(name)
+        self._gateway.write(
+            t("mlflow.action.describe", name=name),
+            lambda c: c.delete_registered_model_tag(checked, key),
+        )
+
+    def _search(self, name: str | None, aliases: dict[str, int]) -> list[ModelVersion]:
+        checked = ids.model_name(name) if name is not None else None
+        # A quote in a name breaks MLflow's filter, which knows no escapes: take the other quote.
+        quote = '"' if checked and "'" in checked else "'"
+        text = f"name = {quote}{checked}{quote}" if checked else ""
+        found: list[ModelVersion] = []
+        token: str | None = None
+        while True:
+            page = self._gateway.read(
+                t("mlflow.action.versions"),
+                lambda c, token=token: c.search_model_versions(  # type: ignore[misc]
+                    text, max_results=1000, page_token=token
+                ),
+                Kind.PAGE,
+            )
+            found += [convert.model_version(v, aliases) for v in page]
+            token = page.token
+            if not token:
+                return sorted(found, key=lambda v: -v.version)
+
+
+def convert_aliases(version: ModelVersion, aliases: Mapping[str, int]) -> ModelVersion:
+    """``version`` with those of its model's ``aliases`` that point at it."""
+    from dataclasses import replace
+
+    mine = tuple(sorted(a for a, number in aliases.items() if number == version.version))
+    return replace(version, aliases=mine)

@@ -1,0 +1,274 @@
+"""Every setting of Modeldeck: typed, read once from the environment, passed in from then on."""
+
+import difflib
+import os
+import socket
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+
+class BadSetting(Exception):
+    """A setting has a value that it may not have; the message names it and what it may be."""
+
+
+class Settings(BaseSettings):
+    """All settings, frozen. Field names are the environment's names in lower case, without
+    ``MODELDECK_`` (``MLFLOW_TRACKING_URI`` and ``MLFLOW_REGISTRY_URI`` keep MLflow's names).
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="MODELDECK_", frozen=True, populate_by_name=True, extra="ignore"
+    )
+
+    home: Path = Field(
+        default=Path("~/.modeldeck"),
+        description="Folder for everything Modeldeck keeps on this machine.",
+    )
+    tracking_uri: str = Field(
+        default="",
+        alias="MLFLOW_TRACKING_URI",
+        description="MLflow server (http, https) or database (sqlite, postgresql, mysql, mssql). "
+        "Empty: a SQLite store under the home folder.",
+    )
+    registry_uri: str = Field(
+        default="",
+        alias="MLFLOW_REGISTRY_URI",
+        description="Model registry, where it is not the tracking store.",
+    )
+    ledger_uri: str = Field(
+        default="",
+        description="Modeldeck's own database, sqlite:/// or postgresql://. "
+        "Empty: a SQLite file under the home folder.",
+    )
+    host: str = Field(default="127.0.0.1", description="Address that the page server listens on.")
+    port: int = Field(
+        default=8501, ge=1, le=65535, description="Port that the page server listens on."
+    )
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Host names, besides loopback, that browsers may use; separated by commas.",
+    )
+    identity: Literal["local"] = Field(
+        default="local",
+        description="How people are known: local (this machine's user, all rights).",
+    )
+    allow_local_beyond_loopback: bool = Field(
+        default=False,
+        description="Let identity local run although the page server listens beyond loopback.",
+    )
+    worker: Literal["auto", "external"] = Field(
+        default="auto",
+        description="auto: the page server starts the worker; external: somebody else does.",
+    )
+    node: str = Field(
+        default="",
+        description="Name of this machine in the list of processes. Empty: the host name.",
+    )
+    job_slots: int = Field(
+        default=1, ge=1, le=64, description="Training jobs that one worker runs at a time."
+    )
+    endpoint_bind: str = Field(
+        default="127.0.0.1", description="Address that local endpoints listen on."
+    )
+    endpoint_address: str = Field(
+        default="",
+        description="Host name by which others reach local endpoints. Empty: the bind address.",
+    )
+    data_roots: Annotated[tuple[Path, ...], NoDecode] = Field(
+        default=(),
+        description="Folders, besides HOME/data, whose files training jobs may read; "
+        "separated by commas.",
+    )
+    artifact_roots: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Folders, besides the embedded store's, that file: artifacts are read from; "
+        "separated by commas.",
+    )
+    metadata_deadline: float = Field(
+        default=4.0, gt=0, le=60, description="Seconds that a small answer from MLflow may take."
+    )
+    page_deadline: float = Field(
+        default=30.0, gt=0, le=600, description="Seconds that a page of runs may take."
+    )
+    artifact_deadline: float = Field(
+        default=10.0, gt=0, le=600, description="Seconds an artifact may take without a byte."
+    )
+    artifact_preview_mb: int = Field(
+        default=5, ge=1, le=200, description="Largest artifact that is shown on a page, in MB."
+    )
+    artifact_download_mb: int = Field(
+        default=100, ge=1, le=10_000, description="Largest artifact handed to a browser, in MB."
+    )
+    upload_mb: int = Field(
+        default=50, ge=1, le=1000, description="Largest file accepted from a browser, in MB."
+    )
+    predict_rows: int = Field(
+        default=10_000, ge=1, le=1_000_000, description="Most rows sent in one prediction."
+    )
+    predict_deadline: float = Field(
+        default=30.0, gt=0, le=600, description="Seconds that a prediction may take."
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take values from ``load`` alone: it names each fault by its variable."""
+        return (init_settings,)
+
+    @field_validator("allowed_hosts", "data_roots", "artifact_roots", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("home", mode="after")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        path = value.expanduser()
+        if not path.is_absolute():
+            raise ValueError("must be an absolute path")
+        return path
+
+    @field_validator("data_roots", mode="after")
+    @classmethod
+    def _absolute_roots(cls, value: tuple[Path, ...]) -> tuple[Path, ...]:
+        roots = tuple(path.expanduser() for path in value)
+        if any(not root.is_absolute() for root in roots):
+            raise ValueError("must be absolute paths")
+        return roots
+
+    @field_validator("tracking_uri", "registry_uri", mode="after")
+    @classmethod
+    def _known_scheme(cls, value: str) -> str:
+        if value and not _scheme(value):
+            raise ValueError("must be http(s)://…, or sqlite:///…, postgresql://…, or mysql://…")
+        return value
+
+    @field_validator("ledger_uri", mode="after")
+    @classmethod
+    def _ledger_scheme(cls, value: str) -> str:
+        if value and _scheme(value) not in ("sqlite", "postgresql"):
+            raise ValueError("must be sqlite:///… or postgresql://…")
+        # SQLAlchemy would look for psycopg2 under the plain name; psycopg 3 is what is installed.
+        return value.replace("postgresql://", "postgresql+psycopg://", 1)
+
+    @model_validator(mode="after")
+    def _fill(self) -> Self:
+        # Derived defaults are filled here so that readers never see an empty one.
+        fill = {
+            "tracking_uri": f"sqlite:///{self.home / 'mlflow.db'}",
+            "ledger_uri": f"sqlite:///{self.home / 'ledger.db'}",
+            "node": socket.gethostname(),
+            "endpoint_address": self.endpoint_bind,
+        }
+        for name, value in fill.items():
+            if not getattr(self, name):
+                object.__setattr__(self, name, value)
+        return self
+
+    @cached_property
+    def embedded(self) -> bool:
+        """Whether the tracking store is the SQLite file under the home folder."""
+        return self.tracking_uri == f"sqlite:///{self.home / 'mlflow.db'}"
+
+    @property
+    def artifact_root(self) -> Path:
+        """Where the embedded store keeps artifacts."""
+        return self.home / "artifacts"
+
+    @property
+    def upload_root(self) -> Path:
+        """Where files from browsers are kept for training jobs."""
+        return self.home / "data"
+
+
+def load(environment: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings from ``environment`` (the process's own where None).
+
+    Raises:
+        BadSetting: a value that a setting may not have, or a MODELDECK_ name that does not exist.
+    """
+    source = dict(os.environ if environment is None else environment)
+    _refuse_unknown(source)
+    values = {
+        name: source[variable]
+        for name, variable in variables().items()
+        if source.get(variable, "") != ""
+    }
+    try:
+        return Settings(**{_init_name(name): value for name, value in values.items()})
+    except ValidationError as error:
+        raise BadSetting("\n".join(_sentence(dict(e)) for e in error.errors())) from None
+
+
+def variables() -> dict[str, str]:
+    """Each field's name → the environment variable that sets it."""
+    return {
+        name: field.alias or f"MODELDECK_{name.upper()}"
+        for name, field in Settings.model_fields.items()
+    }
+
+
+def listens_beyond_loopback(address: str) -> bool:
+    """Whether a server bound to ``address`` can be reached from another machine."""
+    return not (address in ("localhost", "::1") or address.startswith("127."))
+
+
+def without_user_info(uri: str) -> str:
+    """``uri`` without user name, password and query, fit for a page or a log."""
+    parts = urlsplit(uri)
+    if not parts.netloc:
+        return uri.split("?", 1)[0]
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+
+
+def _scheme(uri: str) -> str:
+    scheme = urlsplit(uri).scheme.partition("+")[0]
+    # A folder or file: address is let through: it gets a page that names the migration command.
+    known = ("http", "https", "sqlite", "postgresql", "mysql", "mssql", "file", "")
+    return (scheme or "file") if scheme in known else ""
+
+
+def _init_name(name: str) -> str:
+    return Settings.model_fields[name].alias or name
+
+
+def _refuse_unknown(environment: Mapping[str, str]) -> None:
+    known = set(variables().values())
+    for name in environment:
+        if name.startswith("MODELDECK_") and name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise BadSetting(f"{name} is no setting of Modeldeck{hint}")
+
+
+def _sentence(error: dict[str, object]) -> str:
+    location = error["loc"]
+    name = str(location[0]) if isinstance(location, tuple) and location else "?"
+    field = next(
+        (n for n, f in Settings.model_fields.items() if name in (n, f.alias)),
+        name,
+    )
+    message = str(error["msg"]).removeprefix("Value error, ")
+    what = Settings.model_fields[field].description if field in Settings.model_fields else ""
+    variable = variables().get(field, name)
+    shown = without_user_info(str(error.get("input", "")))
+    return f"{variable} is {shown!r}: {message}. ({what})"
