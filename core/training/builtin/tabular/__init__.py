@@ -1,0 +1,1 @@
+"""The built-in project: learns to predict one column of a table. An ordinary MLflow project."""

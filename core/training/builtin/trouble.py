@@ -1,0 +1,9 @@
+"""What ends a built-in training run early, other than a fault in the program."""
+
+
+class BadInput(Exception):
+    """What a person asked for cannot be trained; the message says what, and what to do next."""
+
+
+class Stopped(Exception):
+    """Somebody asked the training to stop; its run ends as KILLED."""
