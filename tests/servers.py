@@ -246,6 +246,8 @@ class MlflowServer(Server):
         command += ["--host", self.host, "--port", str(self.port), "--workers", "1"]
         command += ["--backend-store-uri", self.backend_uri]
         command += ["--serve-artifacts", "--artifacts-destination", str(self.artifacts)]
+        # By default a server answers to no other loopback address than 127.0.0.1.
+        command += ["--allowed-hosts", f"{self.host}:{self.port},localhost:*,127.0.0.1:*"]
         command += self.options
         quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
         self.launch(command, clean_environment(quiet | self.environment), cwd=self.folder)
