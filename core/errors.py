@@ -14,14 +14,17 @@ class DeckError(Exception):
         what: what happened and to what, one or two sentences of plain text.
         next_step: what the person can do about it, plain text.
         retryable: whether the same action may succeed later without any change.
+        command: a command line that mends it, or "".
     """
 
-    title_key = "errors.title.unexpected"
     retryable = False
 
-    def __init__(self, what: str, next_step: str = "") -> None:
+    command = ""
+
+    def __init__(self, what: str, next_step: str = "", *, command: str = "") -> None:
         super().__init__(what)
         self.what = what
+        self.command = command
         self.next_step = next_step or t(f"errors.next.{type(self).__name__}")
 
     @property

@@ -1,0 +1,1 @@
+"""Charts: a DataFrame in, a Plotly figure out."""

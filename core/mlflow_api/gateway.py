@@ -7,6 +7,7 @@ no longer than its kind may take.
 
 import os
 import re
+import shlex
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -97,6 +98,9 @@ class Gateway:
         self._artifact_root = artifact_root
         self._pool = ThreadPoolExecutor(_POOL_SIZE, thread_name_prefix="mlflow")
         self._breaker = Breaker(_PAUSE_SECONDS)
+        self._asker = ThreadPoolExecutor(1, thread_name_prefix="mlflow-asker")
+        self._asking = threading.Lock()
+        self._asked: Future[object] | None = None
         self._opening = threading.Lock()
         self._client: MlflowClient | None = None
 
@@ -130,9 +134,24 @@ class Gateway:
         """
         return self._run(action, call, kind, write=True)
 
-    def available(self) -> bool:
-        """Whether the last call got through, or long enough ago to try again."""
-        return self._breaker.admits()
+    def answers(self) -> bool:
+        """Whether the server answered a small question asked in the background.
+
+        Never waits: the first call asks, a later one tells. Each True is told once.
+        """
+        with self._asking:
+            asked = self._asked
+            if asked is None:
+                self._asked = self._asker.submit(
+                    self.read,
+                    t("mlflow.action.experiments"),
+                    lambda c: c.search_experiments(max_results=1),
+                )
+                return False
+            if not asked.done():
+                return False
+            self._asked = None
+            return asked.exception() is None
 
     def close(self) -> None:
         """Let the pool's threads go; running calls are not waited for."""
@@ -239,7 +258,8 @@ class Gateway:
         detail = plain(message)
         if "out-of-date database schema" in message:
             return StoreNeedsUpgrade(
-                t("errors.mlflow.old_schema", address=self.address, version=mlflow_version())
+                t("errors.mlflow.old_schema", address=self.address, version=mlflow_version()),
+                command=shlex.join(["mlflow", "db", "upgrade", self.address]),
             )
         if code == "ENDPOINT_NOT_FOUND" or "valid JSON format" in message:
             return ServerFailed(t("errors.mlflow.odd_reply", address=self.address, action=action))
@@ -316,13 +336,6 @@ class Breaker:
             elif self._probing.mine or not self._probe_running:
                 self._failed = False
 
-    def admits(self) -> bool:
-        """Whether ``enter`` would say yes now."""
-        with self._lock:
-            return not self._failed or (
-                not self._probe_running and time.monotonic() >= self._open_until
-            )
-
 
 class OddReply(Exception):
     """An answer that MLflow's client took, and that is none."""
@@ -356,8 +369,18 @@ def refuse_file_store(uri: str) -> None:
     """
     if urlsplit(uri).scheme in ("", "file"):
         raise FileStoreUnsupported(
-            t("errors.mlflow.file_store", address=uri, version=mlflow_version())
+            t("errors.mlflow.file_store", address=uri, version=mlflow_version()),
+            command=shlex.join(
+                ["mlflow", "migrate-filestore", "--source", _folder_of(uri)]
+                + ["--target", "sqlite:///mlflow.db"]
+            ),
         )
+
+
+def _folder_of(uri: str) -> str:
+    path = urlsplit(uri).path if uri.startswith("file:") else uri
+    # The command wants the folder that holds mlruns/.
+    return str(Path(path).parent) if Path(path).name == "mlruns" else path
 
 
 def plain(message: str, length: int = 300) -> str:

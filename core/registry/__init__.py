@@ -1,0 +1,1 @@
+"""The registry: its catalogue, the ladder of stages, and transitions on one path."""

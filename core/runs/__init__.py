@@ -1,0 +1,1 @@
+"""Runs: found, compared, their metric histories."""

@@ -1,0 +1,1 @@
+"""Serving: endpoints, what is sent to them and what comes back."""

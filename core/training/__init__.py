@@ -1,0 +1,1 @@
+"""Training: projects with their params, and the jobs that run them."""

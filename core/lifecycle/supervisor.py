@@ -1,0 +1,109 @@
+"""What the page server does beside drawing pages: it keeps the worker running, and nothing else."""
+
+import logging
+import sys
+import threading
+
+from core.errors import DeckError
+from core.ledger import processes as ledger_processes
+from core.lifecycle.deck import Deck, open_deck
+from core.lifecycle.locks import is_locked
+from core.processes import ROOT, start, this_process
+from core.settings import Settings
+from core.texts import t
+
+_log = logging.getLogger("modeldeck")
+_EVERY = 2.0
+
+
+class Supervisor(threading.Thread):
+    """A thread of the page server: opens what pages need early, and starts the worker if none runs."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(name="supervisor", daemon=True)
+        self._settings = settings
+        self._done = threading.Event()
+        self._deck: Deck | None = None
+        self._own: ledger_processes.Process | None = None
+
+    def run(self) -> None:
+        """Look every two seconds until closed."""
+        while not self._done.is_set():
+            try:
+                self._look()
+            except (DeckError, OSError) as error:
+                # The pages say the same to people; the next look may find it mended.
+                _log.warning("%s", error)
+            self._done.wait(_EVERY)
+
+    def close(self) -> list[str]:
+        """End, and name what still runs.
+
+        Returns:
+            lines for the terminal.
+        """
+        self._done.set()
+        self.join(5)
+        if self._deck is None:
+            return []
+        try:
+            if self._own is not None:
+                ledger_processes.ended(self._deck.ledger, self._own.id, None)
+            left = ledger_processes.running(self._deck.ledger, node=self._settings.node)
+        except DeckError as error:
+            return [error.what]
+        left = [p for p in left if p.home == str(self._settings.home)]
+        if not left:
+            return []
+        lines = [t("processes.terminal.still")]
+        lines += [f"  {p.kind} {p.subject} (pid {p.ref.pid})" for p in left]
+        return [*lines, t("processes.terminal.stop")]
+
+    def _look(self) -> None:
+        if self._deck is None:
+            self._deck = open_deck(self._settings)
+            self._own = ledger_processes.record(
+                self._deck.ledger,
+                ledger_processes.PAGE_SERVER,
+                f"{self._settings.host}:{self._settings.port}",
+                node=self._settings.node,
+                home=self._settings.home,
+                ref=this_process(),
+                folder=self._settings.home,
+            )
+            if self._settings.worker == "auto":
+                self._keep_worker()
+            # The first person should not wait for MLflow's import and the store's first opening.
+            self._deck.mlflow.tracking.experiments()
+        if self._own is not None:
+            ledger_processes.seen(self._deck.ledger, self._own.id)
+        if self._settings.worker == "auto":
+            self._keep_worker()
+
+    def _keep_worker(self) -> None:
+        if self._deck is None or is_locked(self._settings.home / "worker.lock"):
+            return
+        last = ledger_processes.newest(
+            self._deck.ledger,
+            ledger_processes.WORKER,
+            node=self._settings.node,
+            home=self._settings.home,
+        )
+        stopped = last is not None and last.stop_requested_at is not None
+        if stopped and last and self._own and last.stop_requested_at > self._own.begun_at:  # type: ignore[operator]
+            return  # somebody stopped it on purpose since this page server began
+        start_worker(self._settings)
+
+
+def start_worker(settings: Settings) -> None:
+    """Start the worker of this home, on its own; where one runs already it ends at once."""
+    import os
+
+    folder = settings.home / "worker"
+    start(
+        [sys.executable, "-m", "core", "worker"],
+        env=dict(os.environ),
+        cwd=ROOT,
+        log=folder / ledger_processes.LOG,
+        ending=folder / ledger_processes.ENDING,
+    )

@@ -1,0 +1,50 @@
+"""The ASGI application around the shell: trusted hosts, the worker's supervisor, the error net."""
+
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import streamlit as st
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+from core.errors import NotAllowed
+from core.lifecycle.supervisor import Supervisor
+from core.people import require_safe_identity
+from core.settings import BadSetting, Settings, load
+from core.ui import errors
+
+
+def parts() -> dict[str, Any]:
+    """What ``st.App`` is given beside the shell. A bad setting ends the process with its name."""
+    try:
+        settings = load()
+        require_safe_identity(settings, str(st.get_option("server.address") or ""))
+    except BadSetting as error:
+        sys.exit(f"Modeldeck does not start.\n{error}")
+    except NotAllowed as error:
+        sys.exit(f"Modeldeck does not start.\n{error.what}\n{error.next_step}")
+    return {
+        "lifespan": _lifespan(settings),
+        "middleware": [Middleware(TrustedHostMiddleware, allowed_hosts=trusted_hosts(settings))],
+        "on_script_error": errors.on_script_error,
+    }
+
+
+def trusted_hosts(settings: Settings) -> list[str]:
+    """Host names that a browser may have typed; others may be a rebound name."""
+    own = [] if settings.host in ("0.0.0.0", "::") else [settings.host]  # noqa: S104
+    return ["localhost", "127.0.0.1", "[::1]", *own, *settings.allowed_hosts]
+
+
+def _lifespan(settings: Settings) -> Any:
+    @asynccontextmanager
+    async def lifespan(_app: st.App) -> AsyncIterator[None]:
+        supervisor = Supervisor(settings)
+        supervisor.start()
+        yield
+        for line in supervisor.close():
+            print(line, flush=True)  # noqa: T201 - Ctrl-C names what still runs
+
+    return lifespan

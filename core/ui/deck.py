@@ -1,0 +1,60 @@
+"""The parts that a page works with, made once a process, and reads that are remembered a while."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import streamlit as st
+
+from core.lifecycle.deck import Deck, open_deck
+from core.settings import load
+
+T = TypeVar("T")
+
+
+@st.cache_resource(show_spinner=False)
+def deck() -> Deck:
+    """Settings, MLflow, the ledger and who is here."""
+    return open_deck(load())
+
+
+def read(name: str, call: Callable[[], T], *args: object) -> T:
+    """Ask, and remember the answer for a few seconds.
+
+    Args:
+        name: what is read; with ``args`` it tells one answer from another.
+        call: asks; an error rises and is never remembered.
+        args: what the answer depends on, plain values.
+    """
+    answer: T = _briefly(_scope(), name, args, call)
+    return answer
+
+
+def keep(name: str, call: Callable[[], T], *args: object) -> T:
+    """Like ``read`` for what never changes, such as the files of a model version."""
+    answer: T = _long(_scope(), name, args, call)
+    return answer
+
+
+def forget() -> None:
+    """Drop what ``read`` remembers; after every write of ours."""
+    _briefly.clear()
+
+
+def _scope() -> tuple[str, str]:
+    # Answers are shared by all sessions: the server and the person belong to the key.
+    here = deck()
+    return (here.mlflow.address, here.actor.name)
+
+
+@st.cache_data(ttl=5, max_entries=1000, show_spinner=False)
+def _briefly(
+    scope: tuple[str, str], name: str, args: tuple[object, ...], _call: Callable[[], Any]
+) -> Any:
+    return _call()
+
+
+@st.cache_data(ttl=3600, max_entries=500, show_spinner=False)
+def _long(
+    scope: tuple[str, str], name: str, args: tuple[object, ...], _call: Callable[[], Any]
+) -> Any:
+    return _call()

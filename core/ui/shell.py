@@ -1,0 +1,28 @@
+"""The script that every visit runs: who is here, the menu, then the page.
+
+It is the application's main script, and there is no ``pages/`` folder beside it: Streamlit would
+run such pages directly on a cold visit, past this shell.
+"""
+
+import sys
+from pathlib import Path
+
+ROOT = str(Path(__file__).resolve().parent.parent.parent)
+if ROOT not in sys.path:  # Streamlit puts this script's own folder first, not the project's
+    sys.path.insert(0, ROOT)
+
+import streamlit as st  # noqa: E402
+
+from core.texts import t  # noqa: E402
+from core.ui.deck import deck  # noqa: E402
+from core.ui.markup import md  # noqa: E402
+from core.ui.navigation import pages  # noqa: E402
+from core.ui.parts import say_done  # noqa: E402
+
+st.set_page_config(page_title=t("nav.app"), page_icon=":material/deployed_code:", layout="wide")
+chosen = st.navigation(pages())
+here = deck()
+with st.sidebar:
+    st.caption(md("shell.where", address=here.mlflow.address, person=here.actor.name))
+say_done()
+chosen.run()

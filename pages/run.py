@@ -1,0 +1,7 @@
+"""Being built."""
+
+
+from core.texts import t
+from core.ui import parts
+
+parts.title(t("nav.title.run"), "construction")
