@@ -1,0 +1,1 @@
+"""The projects that come with Modeldeck. They run as child processes."""

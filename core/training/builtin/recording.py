@@ -21,7 +21,7 @@ import mlflow.sklearn
 import pandas as pd
 from mlflow import MlflowClient
 from mlflow.data.code_dataset_source import CodeDatasetSource
-from mlflow.entities import Metric, Param, RunTag
+from mlflow.entities import Metric, Param
 from mlflow.exceptions import MlflowException
 from mlflow.models import infer_signature
 from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
@@ -69,12 +69,16 @@ class Recorded:
 
 
 @contextmanager
-def running(client: MlflowClient, run_id: str) -> Iterator[None]:
-    """Hold a run open, and end it as what happened: FINISHED, FAILED or KILLED."""
-    mlflow.start_run(run_id=run_id)
+def running(run_id: str | None, name: str | None = None) -> Iterator[str]:
+    """Hold a run open, and end it as what happened: FINISHED, FAILED or KILLED.
+
+    Continues ``run_id``; without one opens a run called ``name`` in the experiment that the
+    environment names, else in MLflow's default. Yields the run's id.
+    """
+    run = mlflow.start_run(run_id=run_id, run_name=None if run_id else name)
     status = "FAILED"
     try:
-        yield
+        yield str(run.info.run_id)
         status = "FINISHED"
     except (Stopped, KeyboardInterrupt):
         status = "KILLED"
@@ -270,10 +274,12 @@ def _save(table: Table, recipe: Recipe, rows: Split, trained: Trained) -> str:
             name="model",
             serialization_format=mlflow.sklearn.SERIALIZATION_FORMAT_SKOPS,
             skops_trusted_types=list(family_named(recipe.family).trusted),
-            signature=infer_signature(table.features, trained.pipeline.predict(example)),
+            signature=infer_signature(
+                table.features,
+                pd.DataFrame({str(rows.y_test.name): trained.pipeline.predict(example)}),
+            ),
             input_example=example,
             pip_requirements=[f"{name}=={version(name)}" for name in PINNED],
-            params=_params(table, recipe),
         )
     return str(saved.model_id)
 
@@ -314,8 +320,3 @@ class _Live:
             )
         self.waiting = []
         self.sent_at = time.monotonic()
-
-
-def describe(client: MlflowClient, run_id: str, tags: Mapping[str, str]) -> None:
-    """Set several tags of a run in one call."""
-    client.log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items()])

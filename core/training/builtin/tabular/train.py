@@ -22,12 +22,11 @@ from types import FrameType
 sys.path.insert(0, str(Path(__file__).resolve().parents[4]))  # `mlflow run` starts this file alone
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
-import mlflow  # noqa: E402 - after the environment that it reads
-from mlflow import MlflowClient  # noqa: E402
+from mlflow import MlflowClient  # noqa: E402 - after the environment that it reads
 from mlflow.exceptions import MlflowException  # noqa: E402
 
 from core.training.builtin import recording  # noqa: E402
-from core.training.builtin.data import Table, load  # noqa: E402
+from core.training.builtin.data import BUNDLED_PREFIX, Table, load  # noqa: E402
 from core.training.builtin.families import FAMILIES, family_named, read_hypers  # noqa: E402
 from core.training.builtin.modelling import Recipe  # noqa: E402
 from core.training.builtin.trouble import BadInput, Stopped  # noqa: E402
@@ -87,8 +86,8 @@ def main(arguments: Sequence[str]) -> int:
     asked = _parse(arguments)
     client = MlflowClient()
     try:
-        run_id = os.environ.get("MLFLOW_RUN_ID") or _new_run(client, asked)
-        with recording.running(client, run_id):
+        name = f"{asked['family']} on {Path(asked['data']).stem.removeprefix(BUNDLED_PREFIX)}"
+        with recording.running(os.environ.get("MLFLOW_RUN_ID"), name) as run_id:
             try:
                 _train(client, run_id, asked)
             except BadInput as problem:
@@ -179,14 +178,6 @@ def _number(name: str, text: str, least: float, most: float, *, whole: bool = Fa
         kind = "a whole number" if whole else "a number"
         raise BadInput(f"{name} is “{text}”. Give {kind} from {least:g} to {most:g}.")
     return number
-
-
-def _new_run(client: MlflowClient, asked: dict[str, str]) -> str:
-    """A run in the experiment that the environment names, else in MLflow's own default."""
-    with mlflow.start_run(run_name=f"{asked['family']} on {Path(asked['data']).stem}") as run:
-        run_id = str(run.info.run_id)
-    client.update_run(run_id, status="RUNNING")
-    return run_id
 
 
 def _stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a signal handler's form
