@@ -70,7 +70,7 @@ INSTALL = if [ -x $(BIN)/uv ]; \
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 		echo "Modeldeck needs Python 3.11 or newer, but '$(PYTHON)' is" \
-			"$$($(PYTHON) --version 2>&1 || true)." >&2; \
+			"$$($(PYTHON) --version 2>/dev/null || echo not there)." >&2; \
 		echo "Name another one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
 	@echo "Building $(VENV) with $$($(PYTHON) --version)"
 	@$(PYTHON) -m venv $(VENV)

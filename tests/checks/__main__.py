@@ -57,11 +57,7 @@ def checks(root: Path) -> dict[str, Callable[[], list[str]]]:
             read(root / ".streamlit/config.toml")
         ),
         "foreign paths": lambda: documents.no_foreign_paths(files, root),
-        "texts": lambda: keys.texts_complete(
-            code,
-            {key: texts.t(key) for key in sorted(texts.keys())},
-            root,
-        ),
+        "texts": lambda: keys.texts_complete(code, catalogue, root),
         "pins": lambda: release.pins_agree(
             project, read(root / "requirements.txt"), read(root / "tests/requirements.txt")
         ),
