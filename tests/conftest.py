@@ -5,9 +5,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests import browser_setup
 from tests.servers import OURS, MlflowServer, Postgres
+
+# The same examples on every machine, however slow: a test that fails must fail for everybody.
+settings.register_profile("modeldeck", deadline=None, derandomize=True)
+settings.load_profile("modeldeck")
 
 
 @pytest.fixture(autouse=True)
