@@ -42,12 +42,20 @@ class Ending:
     """Seconds since the epoch."""
 
 
-def clean_environment(extra: Mapping[str, str]) -> dict[str, str]:
-    """An environment for a child: what any program needs, and ``extra``; no credentials."""
+CHILD_MARK = "_MODELDECK_CHILD"
+
+
+def clean_environment(extra: Mapping[str, str], *, child_of: str) -> dict[str, str]:
+    """An environment for a child: what any program needs, and ``extra``; no credentials.
+
+    Args:
+        child_of: the id of the row that the child belongs to, by which ``find_child`` knows it.
+    """
     env = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     # The interpreter's own folder first: entry points call `python` and find this environment's.
     env["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), env.get("PATH", os.defpath)])
     env["PYTHONUNBUFFERED"] = "1"
+    env[CHILD_MARK] = child_of
     return {**env, **extra}
 
 
@@ -102,6 +110,25 @@ def read_ending(path: Path) -> Ending | None:
         return Ending(int(data["exit_code"]), float(data["at"]))
     except (FileNotFoundError, ValueError, KeyError):
         return None
+
+
+def find_child(child_of: str) -> ProcessRef | None:
+    """The living child with this mark that leads its process group; None where there is none."""
+    for process in psutil.process_iter():
+        try:
+            if (
+                process.environ().get(CHILD_MARK) == child_of
+                and os.getpgid(process.pid) == process.pid
+            ):
+                return ProcessRef(process.pid, process.create_time())
+        except (
+            psutil.NoSuchProcess,
+            psutil.AccessDenied,
+            psutil.ZombieProcess,
+            ProcessLookupError,
+        ):
+            continue
+    return None
 
 
 def signal_group(ref: ProcessRef, number: signal.Signals) -> bool:

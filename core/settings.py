@@ -214,7 +214,7 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         if source.get(variable, "") != ""
     }
     try:
-        return Settings(**{_init_name(name): value for name, value in values.items()})
+        return Settings.model_validate({_init_name(name): value for name, value in values.items()})
     except ValidationError as error:
         raise BadSetting("\n".join(_sentence(dict(e)) for e in error.errors())) from None
 

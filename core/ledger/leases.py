@@ -77,6 +77,12 @@ def give_back(ledger: Ledger, lease: Lease) -> None:
         )
 
 
+def expire(ledger: Ledger, name: str) -> None:
+    """End a lease whose holder is known to be dead."""
+    with ledger.transaction(t("ledger.leasing")) as connection:
+        connection.execute(leases.update().where(leases.c.name == name).values(expires_at=now()))
+
+
 def holds(connection: Connection, lease: Lease) -> bool:
     """Whether ``lease`` is still the newest of its name and has not run out."""
     row = connection.execute(sa.select(leases).where(leases.c.name == lease.name)).first()

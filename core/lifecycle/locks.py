@@ -4,8 +4,11 @@ import fcntl
 from pathlib import Path
 from typing import IO
 
+Held = IO[str]
+"""A lock that is held until the file is closed."""
 
-def take(path: Path) -> IO[str] | None:
+
+def take(path: Path) -> Held | None:
     """Take the lock and keep it as long as the returned file is open; None where it is taken."""
     path.parent.mkdir(parents=True, exist_ok=True)
     file = path.open("a+", encoding="utf-8")

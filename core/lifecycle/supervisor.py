@@ -1,6 +1,7 @@
 """What the page server does beside drawing pages: it keeps the worker running, and nothing else."""
 
 import logging
+import os
 import sys
 import threading
 
@@ -17,7 +18,7 @@ _EVERY = 2.0
 
 
 class Supervisor(threading.Thread):
-    """A thread of the page server: opens what pages need early, and starts the worker if none runs."""
+    """A thread of the page server: opens early what pages need, and keeps a worker running."""
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(name="supervisor", daemon=True)
@@ -89,16 +90,14 @@ class Supervisor(threading.Thread):
             node=self._settings.node,
             home=self._settings.home,
         )
-        stopped = last is not None and last.stop_requested_at is not None
-        if stopped and last and self._own and last.stop_requested_at > self._own.begun_at:  # type: ignore[operator]
+        stopped_at = last.stop_requested_at if last else None
+        if stopped_at and self._own and stopped_at > self._own.begun_at:
             return  # somebody stopped it on purpose since this page server began
         start_worker(self._settings)
 
 
 def start_worker(settings: Settings) -> None:
     """Start the worker of this home, on its own; where one runs already it ends at once."""
-    import os
-
     folder = settings.home / "worker"
     start(
         [sys.executable, "-m", "core", "worker"],

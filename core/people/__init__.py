@@ -32,10 +32,8 @@ def require_safe_identity(settings: Settings, address: str) -> None:
     Raises:
         NotAllowed: ``address`` is beyond loopback and the setting does not allow it.
     """
-    if settings.identity != "local" or settings.allow_local_beyond_loopback:
-        return
-    if listens_beyond_loopback(address):
+    if listens_beyond_loopback(address) and not settings.allow_local_beyond_loopback:
         raise NotAllowed(
-            what=t("people.beyond_loopback.what", address=address or "0.0.0.0"),
+            what=t("people.beyond_loopback.what", address=address or t("people.everywhere")),
             next_step=t("people.beyond_loopback.next"),
         )

@@ -1,0 +1,113 @@
+"""Modeldeck from the command line: ``python -m core run|worker|demo|stop|ps``."""
+
+import argparse
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from typing import NoReturn
+
+from core.errors import DeckError
+from core.processes import ROOT
+from core.settings import BadSetting, Settings, load
+from core.texts import t
+
+
+def main(arguments: list[str]) -> int:
+    """Do what the first argument names; the process's exit code."""
+    parser = argparse.ArgumentParser(prog="python -m core", description=t("cli.about"))
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name in ("run", "worker", "demo", "stop", "ps"):
+        commands.add_parser(name, help=t(f"cli.{name}"))
+    command = parser.parse_args(arguments).command
+    try:
+        settings = load()
+        return _COMMANDS[command](settings)
+    except BadSetting as error:
+        return _fail(t("cli.bad_setting"), str(error))
+    except DeckError as error:
+        return _fail(error.title, error.what, error.next_step, error.command)
+
+
+def run(settings: Settings) -> NoReturn:
+    """Become the page server."""
+    flags = {
+        "server.address": settings.host,
+        "server.port": settings.port,
+        "server.maxUploadSize": settings.upload_mb,
+    }
+    hosts = ["localhost", "127.0.0.1", settings.host, *settings.allowed_hosts]
+    os.environ["STREAMLIT_SERVER_ALLOWED_HOSTS"] = ",".join(dict.fromkeys(hosts))
+    # Streamlit reads .streamlit/config.toml from the folder it stands in.
+    os.chdir(ROOT)
+    command = [sys.executable, "-m", "streamlit", "run", "app.py"]
+    sys.stdout.flush()
+    command += [f"--{name}={value}" for name, value in flags.items()]
+    os.execv(sys.executable, command)  # noqa: S606 - an argument list made here
+
+
+def worker(settings: Settings) -> int:
+    """Be the worker of this home."""
+    from core.lifecycle.worker import main as work
+
+    return work(settings)
+
+
+def demo(settings: Settings) -> int:
+    """Make the sample project here and now; Ctrl-C stops it."""
+    from core.lifecycle.deck import open_deck
+    from core.lifecycle.sample import make
+
+    stop_asked = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop_asked.set())
+
+    def say(done: int, total: int, what: str) -> None:
+        print(f"progress {done}/{total} {what}", flush=True)
+
+    made = make(open_deck(settings), say, stop_asked.is_set)
+    print(t("sample.done" if made else "sample.stopped"), flush=True)
+    return 0 if made else 128 + signal.SIGTERM
+
+
+def stop(settings: Settings) -> int:
+    """End every process of this home on this machine."""
+    from core.lifecycle.deck import open_deck
+    from core.lifecycle.running import stop_all
+
+    if not (settings.home / "ledger.db").exists() and settings.ledger_uri.startswith("sqlite"):
+        print(t("cli.nothing"))
+        return 0
+    clean = stop_all(open_deck(settings), lambda line: print(line, flush=True))
+    print(t("cli.stopped" if clean else "cli.not_stopped"))
+    return 0 if clean else 1
+
+
+def ps(settings: Settings) -> int:
+    """List the processes of this home."""
+    from core.lifecycle.deck import open_deck
+    from core.lifecycle.running import overview
+
+    for one in overview(open_deck(settings)):
+        process = one.process
+        print(f"{process.ref.pid:>8}  {process.kind:<12} {process.node}  {one.title}")
+    return 0
+
+
+_COMMANDS: dict[str, Callable[[Settings], int]] = {
+    "run": run,
+    "worker": worker,
+    "demo": demo,
+    "stop": stop,
+    "ps": ps,
+}
+
+
+def _fail(*lines: str) -> int:
+    print("\n".join(line for line in lines if line), file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

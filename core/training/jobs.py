@@ -1,0 +1,269 @@
+"""Training jobs: rows in the ledger, which is the queue, and what may happen to them."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from core.errors import DeckError, NotFound
+from core.ledger import Ledger, new_id, now
+from core.ledger.schema import jobs
+from core.mlflow_api import Mlflow
+from core.people import Actor
+from core.texts import t
+from core.training.projects import Project
+
+QUEUED, STARTING, RUNNING, STOPPING = "queued", "starting", "running", "stopping"
+FINISHED, FAILED, STOPPED = "finished", "failed", "stopped"
+OPEN = (QUEUED, STARTING, RUNNING, STOPPING)
+SAMPLE = "sample"
+"""The job that makes the sample project; it has no run of its own."""
+
+_PROGRESS = re.compile(r"^progress (\d+)/(\d+) (.*)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A training job."""
+
+    id: str
+    project: str
+    entry_point: str
+    title: str
+    params: Mapping[str, str]
+    experiment_id: str | None
+    run_id: str | None
+    state: str
+    message: str
+    requested_by: str
+    requested_at: datetime
+    claimed_by: str | None
+    claim_token: int
+    process_id: str | None
+    started_at: datetime | None
+    ended_at: datetime | None
+    exit_code: int | None
+    stop_requested_at: datetime | None
+    stop_requested_by: str | None
+
+    @property
+    def open(self) -> bool:
+        """Whether it may still do something."""
+        return self.state in OPEN
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a job has come, as its log tells."""
+
+    done: int
+    total: int
+    text: str
+
+
+def submit(
+    mlflow: Mlflow,
+    ledger: Ledger,
+    actor: Actor,
+    project: Project,
+    values: Mapping[str, str],
+    *,
+    experiment_id: str,
+    title: str,
+) -> Job:
+    """Put a job in the queue. Its run is made first: MLflow shows the job from its first second.
+
+    Args:
+        values: params that ``projects.check`` let through.
+        title: the run's name.
+
+    Raises:
+        DeckError: MLflow or the ledger failed; a run that was made already is marked FAILED.
+    """
+    job_id = new_id()
+    run = mlflow.tracking.create_run(
+        experiment_id,
+        title,
+        tags={
+            "mlflow.user": actor.name,
+            "mlflow.source.type": "PROJECT",
+            "mlflow.source.name": project.name,
+            "mlflow.project.entryPoint": project.entry_point,
+            "mlflow.project.backend": "local",
+            "modeldeck.job": job_id,
+            "modeldeck.requested_by": actor.name,
+        },
+    )
+    try:
+        mlflow.tracking.set_status(run.id, "SCHEDULED")
+        _insert(
+            ledger, job_id, project=project.name, entry_point=project.entry_point, title=title,
+            params=dict(values), experiment_id=experiment_id, run_id=run.id, by=actor.name,
+        )  # fmt: skip
+    except DeckError:
+        mlflow.tracking.set_status(run.id, "FAILED")
+        raise
+    return get(ledger, job_id)
+
+
+def submit_sample(ledger: Ledger, actor: Actor) -> Job:
+    """Put the making of the sample in the queue, once: an open one is given back instead."""
+    for job in recent(ledger, 50):
+        if job.project == SAMPLE and job.open:
+            return job
+    job_id = new_id()
+    _insert(
+        ledger, job_id, project=SAMPLE, entry_point="main", title=t("training.sample"),
+        params={}, experiment_id=None, run_id=None, by=actor.name,
+    )  # fmt: skip
+    return get(ledger, job_id)
+
+
+def get(ledger: Ledger, job_id: str) -> Job:
+    """One job.
+
+    Raises:
+        NotFound: there is none of that id.
+    """
+    with ledger.transaction(t("training.reading")) as connection:
+        row = connection.execute(sa.select(jobs).where(jobs.c.id == job_id)).first()
+    if row is None:
+        raise NotFound(t("training.no_job", id=job_id[:40]))
+    return Job(**row._mapping)
+
+
+def recent(ledger: Ledger, limit: int = 100) -> list[Job]:
+    """Jobs, newest first."""
+    query = sa.select(jobs).order_by(jobs.c.requested_at.desc()).limit(limit)
+    with ledger.transaction(t("training.reading")) as connection:
+        return [Job(**row._mapping) for row in connection.execute(query)]
+
+
+def request_stop(ledger: Ledger, job_id: str, by: str) -> None:
+    """Ask for a job's stop. One that still waits is taken out of the queue."""
+    with ledger.transaction(t("training.reading")) as connection:
+        connection.execute(
+            jobs.update()
+            .where(jobs.c.id == job_id, jobs.c.state.in_(OPEN), jobs.c.stop_requested_at.is_(None))
+            .values(stop_requested_at=now(), stop_requested_by=by)
+        )
+
+
+def claim(ledger: Ledger, owner: str, token: int) -> Job | None:
+    """Take the job that has waited longest; None where none waits.
+
+    Args:
+        owner: whose it is from now on.
+        token: the fencing token of the owner's lease.
+    """
+    with ledger.transaction(t("training.reading")) as connection:
+        row = connection.execute(
+            sa.select(jobs.c.id)
+            .where(jobs.c.state == QUEUED, jobs.c.stop_requested_at.is_(None))
+            .order_by(jobs.c.requested_at)
+            .limit(1)
+            .with_for_update(skip_locked=True)
+        ).first()
+        if row is None:
+            return None
+        taken = connection.execute(
+            jobs.update()
+            .where(jobs.c.id == row.id, jobs.c.state == QUEUED)
+            .values(state=STARTING, claimed_by=owner, claim_token=token, started_at=now())
+        )
+        if taken.rowcount != 1:
+            return None
+    return get(ledger, row.id)
+
+
+def close_withdrawn(ledger: Ledger, mlflow: Mlflow) -> None:
+    """Settle jobs whose stop was asked for while they still waited."""
+    waiting = (jobs.c.state == QUEUED) & jobs.c.stop_requested_at.isnot(None)
+    with ledger.transaction(t("training.reading")) as connection:
+        rows = connection.execute(sa.select(jobs.c.id, jobs.c.run_id).where(waiting)).all()
+    for row in rows:
+        if row.run_id:
+            mlflow.tracking.set_status(row.run_id, "KILLED")
+        with ledger.transaction(t("training.reading")) as connection:
+            connection.execute(
+                jobs.update()
+                .where(jobs.c.id == row.id, jobs.c.state == QUEUED)
+                .values(state=STOPPED, ended_at=now())
+            )
+
+
+def owned(ledger: Ledger, owner: str) -> list[Job]:
+    """The open jobs that this owner has claimed, oldest first."""
+    query = (
+        sa.select(jobs)
+        .where(jobs.c.claimed_by == owner, jobs.c.state.in_(OPEN))
+        .order_by(jobs.c.requested_at)
+    )
+    with ledger.transaction(t("training.reading")) as connection:
+        return [Job(**row._mapping) for row in connection.execute(query)]
+
+
+def adopt(ledger: Ledger, owner: str, token: int) -> None:
+    """Take over what an earlier worker of this owner had claimed; its token is worth no more."""
+    with ledger.transaction(t("training.reading")) as connection:
+        connection.execute(
+            jobs.update()
+            .where(jobs.c.claimed_by == owner, jobs.c.state.in_(OPEN))
+            .values(claim_token=token)
+        )
+
+
+def update(ledger: Ledger, job: Job, **values: object) -> Job:
+    """Write to a claimed job, unless somebody took it over since.
+
+    Raises:
+        NotFound: it is another worker's now.
+    """
+    with ledger.transaction(t("training.reading")) as connection:
+        done = connection.execute(
+            jobs.update()
+            .where(jobs.c.id == job.id, jobs.c.claim_token == job.claim_token)
+            .values(**values)
+        )
+        if done.rowcount != 1:
+            raise NotFound(t("training.taken_over", id=job.id))
+    return get(ledger, job.id)
+
+
+def progress(log: str) -> Progress | None:
+    """The last ``progress 3/8 What`` line of a log; None where there is none."""
+    found = _PROGRESS.findall(log)
+    if not found:
+        return None
+    done, total, text = found[-1]
+    return Progress(int(done), int(total), text.strip())
+
+
+def outcome(exit_code: int | None, run_status: str | None, *, stop_requested: bool) -> str:
+    """How a job ended, as far as can be known.
+
+    Args:
+        exit_code: of the process; None where nobody saw it.
+        run_status: the run's status in MLflow; None for a job without a run.
+        stop_requested: whether somebody had asked for the stop.
+    """
+    if exit_code == 0 or (exit_code is None and run_status == "FINISHED"):
+        return FINISHED
+    return STOPPED if stop_requested else FAILED
+
+
+def _insert(ledger: Ledger, job_id: str, *, by: str, **values: object) -> None:
+    with ledger.transaction(t("training.reading")) as connection:
+        connection.execute(
+            jobs.insert().values(
+                id=job_id,
+                state=QUEUED,
+                message="",
+                requested_by=by,
+                requested_at=now(),
+                claim_token=0,
+                **values,
+            )
+        )

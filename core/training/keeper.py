@@ -1,0 +1,168 @@
+"""The worker's part in a training job: start its process, look after it, settle how it ended."""
+
+import logging
+import os
+import signal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from core.errors import DeckError, NotFound
+from core.ledger import Ledger, now
+from core.ledger import processes as ledger_processes
+from core.mlflow_api import Mlflow
+from core.processes import (
+    alive,
+    clean_environment,
+    find_child,
+    kill_leftovers,
+    read_ending,
+    signal_group,
+    start,
+    tail,
+)
+from core.settings import Settings
+from core.texts import t
+from core.training import jobs
+from core.training.jobs import Job
+
+_log = logging.getLogger("modeldeck.worker")
+_GRACE = timedelta(seconds=8)
+_CREDENTIALS = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN",
+                "MLFLOW_TRACKING_INSECURE_TLS", "MLFLOW_TRACKING_SERVER_CERT_PATH")  # fmt: skip
+_RUN_STATUS = {jobs.FINISHED: "FINISHED", jobs.FAILED: "FAILED", jobs.STOPPED: "KILLED"}
+
+
+@dataclass(frozen=True)
+class Launch:
+    """What to start for a job."""
+
+    command: list[str]
+    cwd: Path
+    env: Mapping[str, str]
+
+
+class JobKeeper:
+    """Looks after claimed jobs, one step at a time; every step can be repeated after a crash.
+
+    Args:
+        launch: makes the command of a job.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        mlflow: Mlflow,
+        ledger: Ledger,
+        launch: Callable[[Job], Launch],
+    ) -> None:
+        self._settings = settings
+        self._mlflow = mlflow
+        self._ledger = ledger
+        self._launch = launch
+
+    def folder(self, job: Job) -> Path:
+        """Where the job's log and ending are."""
+        return self._settings.home / "jobs" / job.id
+
+    def look(self, job: Job) -> None:
+        """Take one step with a job: start it, pass on a stop, or settle its end."""
+        if job.process_id is None:
+            self._begin(job)
+            return
+        process = ledger_processes.get(self._ledger, job.process_id)
+        if alive(process.ref):
+            ledger_processes.seen(self._ledger, process.id)
+            if job.stop_requested_at is not None:
+                self._stop(job, process)
+            return
+        self._settle(job, process)
+
+    def _begin(self, job: Job) -> None:
+        if job.stop_requested_at is not None:
+            self._close(job, jobs.STOPPED, None)
+            return
+        folder = self.folder(job)
+        # A worker that died between starting the child and writing it down left it running.
+        ref = find_child(job.id)
+        if ref is None:
+            try:
+                plan = self._launch(job)
+                ref = start(
+                    plan.command,
+                    env=plan.env,
+                    cwd=plan.cwd,
+                    log=folder / ledger_processes.LOG,
+                    ending=folder / ledger_processes.ENDING,
+                )
+            except (OSError, DeckError) as error:
+                self._close(job, jobs.FAILED, None, t("training.not_started", why=error))
+                return
+        process = ledger_processes.record(
+            self._ledger,
+            ledger_processes.JOB,
+            job.id,
+            node=self._settings.node,
+            home=self._settings.home,
+            ref=ref,
+            folder=folder,
+        )
+        job = jobs.update(self._ledger, job, state=jobs.RUNNING, process_id=process.id)
+        if job.run_id:
+            self._mlflow.tracking.set_status(job.run_id, "RUNNING")
+
+    def _stop(self, job: Job, process: ledger_processes.Process) -> None:
+        if job.state != jobs.STOPPING:
+            jobs.update(self._ledger, job, state=jobs.STOPPING)
+            signal_group(process.ref, signal.SIGTERM)
+        elif job.stop_requested_at and now() - job.stop_requested_at > _GRACE:
+            signal_group(process.ref, signal.SIGKILL)
+
+    def _settle(self, job: Job, process: ledger_processes.Process) -> None:
+        kill_leftovers(process.ref)
+        ending = read_ending(process.ending)
+        code = ending.exit_code if ending else None
+        status = self._run_status(job)
+        state = jobs.outcome(code, status, stop_requested=job.stop_requested_at is not None)
+        ledger_processes.ended(self._ledger, process.id, ending)
+        self._close(job, state, code, _last_words(process.log) if state == jobs.FAILED else "")
+
+    def _close(self, job: Job, state: str, code: int | None, message: str = "") -> None:
+        # MLflow first: should it fail, the job stays open here and the next look tries again.
+        if job.run_id and self._run_status(job) in ("RUNNING", "SCHEDULED"):
+            self._mlflow.tracking.set_status(job.run_id, _RUN_STATUS[state])
+        jobs.update(self._ledger, job, state=state, exit_code=code, ended_at=now(), message=message)
+
+    def _run_status(self, job: Job) -> str | None:
+        try:
+            run = self._mlflow.tracking.run(job.run_id) if job.run_id else None
+        except NotFound:  # somebody removed the run for good; the job itself still has an end
+            return None
+        return run.status if run and run.lifecycle_stage == "active" else None
+
+
+def project_environment(settings: Settings, job: Job) -> dict[str, str]:
+    """The environment of a job's process: the tracking server with its credential, and the run."""
+    credentials = {name: os.environ[name] for name in _CREDENTIALS if name in os.environ}
+    env = {
+        "MLFLOW_TRACKING_URI": settings.tracking_uri,
+        "MLFLOW_REGISTRY_URI": settings.registry_uri or settings.tracking_uri,
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        # A database store's client would else make folders where the process stands.
+        "_MLFLOW_SERVER_ARTIFACT_ROOT": str(settings.artifact_root),
+        "GIT_PYTHON_REFRESH": "quiet",
+        "MPLBACKEND": "Agg",
+        **credentials,
+    }
+    if job.run_id:
+        env["MLFLOW_RUN_ID"] = job.run_id
+    if job.experiment_id:
+        env["MLFLOW_EXPERIMENT_ID"] = job.experiment_id
+    return clean_environment(env, child_of=job.id)
+
+
+def _last_words(log: Path) -> str:
+    """The last line of a log that says something, for a list."""
+    lines = [line.strip() for line in tail(log, 8_000).splitlines() if line.strip()]
+    return lines[-1][:500] if lines else t("training.no_words")
