@@ -11,7 +11,7 @@ from sklearn.metrics import classification_report, confusion_matrix, roc_curve
 
 from core.training.builtin.data import Split, Table, as_csv
 from core.training.builtin.families import Array, family_named
-from core.training.builtin.modelling import Recipe, Trained, importances
+from core.training.builtin.modelling import Recipe, Trained, importance_rows, importances
 
 PREDICTIONS_SHOWN = 200
 CLASSES_DRAWN = 12
@@ -38,19 +38,14 @@ def write_all(
         report = classification_report(
             rows.y_test, predicted, labels=table.classes, output_dict=True, zero_division=0.0
         )
-        by_class = pd.DataFrame([
-            {"class": name, **report[str(name)]} for name in table.classes
-        ])
+        by_class = pd.DataFrame([{"class": name, **report[str(name)]} for name in table.classes])
         (tables / "by_class.csv").write_text(as_csv(by_class), encoding="utf-8")
     else:
         figures = _regression_plots(rows, predicted)
-    curve = _curve(trained, recipe)
-    if curve:
-        figures["learning_curve"] = curve
     weights = importances(trained, rows, recipe.seed)
     figures["column_importance"] = _importance_plot(weights)
     for name, figure in figures.items():
-        figure.savefig(plots / f"{name}.png", dpi=100)
+        figure.savefig(plots / f"{name}.png", dpi=90)
     sample = _predictions(table, rows, predicted)
     (tables / "predictions.csv").write_text(as_csv(sample), encoding="utf-8")
     (tables / "column_importance.csv").write_text(as_csv(weights), encoding="utf-8")
@@ -77,7 +72,6 @@ def _classification_plots(
     side = 3.5 + 0.35 * min(len(names), 40)
     figure, axes = _figure(side + 0.8, side)
     shown = axes.imshow(counts, cmap="Blues")
-    figure.colorbar(shown, ax=axes, label="rows")
     axes.set(title="Confusion matrix, test rows", xlabel="Predicted", ylabel="Actual")
     axes.set_xticks(range(len(names)), names, rotation=45, ha="right")
     axes.set_yticks(range(len(names)), names)
@@ -85,6 +79,8 @@ def _classification_plots(
         for (row, column), count in np.ndenumerate(counts):
             colour = "white" if count > counts.max() / 2 else "black"
             axes.text(column, row, str(count), ha="center", va="center", color=colour)
+    else:
+        figure.colorbar(shown, ax=axes, label="rows")
     figures = {"confusion_matrix": figure}
     if len(names) <= CLASSES_DRAWN:
         figures["roc"] = _roc(table, rows, trained)
@@ -122,22 +118,6 @@ def _regression_plots(rows: Split, predicted: Array) -> dict[str, Figure]:
     more.axhline(0, color=GREY, linestyle="--")
     more.set(title="Residuals, test rows", xlabel="Predicted", ylabel="Actual minus predicted")
     return {"predicted_and_actual": both, "residuals": left}
-
-
-def _curve(trained: Trained, recipe: Recipe) -> Figure | None:
-    if len(trained.curve) < 2:
-        return None
-    measure = "log_loss" if "test_log_loss" in trained.metrics else "rmse"
-    figure, axes = _figure()
-    steps = [point.step for point in trained.curve]
-    for part, colour in (("train", GREY), ("test", BLUE)):
-        key = f"{part}_{measure}"
-        axes.plot(steps, [point.metrics[key] for point in trained.curve], label=key, color=colour)
-    axes.set(
-        title="Learning curve", xlabel=family_named(recipe.family).unit.capitalize(), ylabel=measure
-    )
-    axes.legend()
-    return figure
 
 
 def _importance_plot(weights: pd.DataFrame) -> Figure:
@@ -226,6 +206,7 @@ def _report(
     if cross_validation:
         lines += [f"Cross-validation: mean ± standard deviation of {recipe.folds} folds.", ""]
     lines += ["## Columns that matter most", ""]
+    lines += [f"Measured on {importance_rows(rows)} of {len(rows.x_test)} test rows.", ""]
     lines += _lines(
         ("Column", "Score lost when shuffled"),
         [(row.column, f"{row.importance:.4f}") for row in weights.head(10).itertuples()],

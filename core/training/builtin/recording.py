@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
-import mlflow.data
 import mlflow.sklearn
 import pandas as pd
 from mlflow import MlflowClient
 from mlflow.data.code_dataset_source import CodeDatasetSource
+from mlflow.data.pandas_dataset import from_pandas
 from mlflow.entities import Metric, Param
 from mlflow.exceptions import MlflowException
 from mlflow.models import infer_signature
@@ -217,7 +217,7 @@ def _log_inputs(table: Table, rows: Split) -> None:
             ("testing", rows.x_test, rows.y_test),
         ):
             frame = pd.concat([x, y], axis=1)
-            made = mlflow.data.from_pandas(
+            made = from_pandas(
                 frame, source=source, targets=str(y.name), name=table.name
             )
             mlflow.log_input(made, context=context)
@@ -235,7 +235,9 @@ def _fold(
 ) -> Mapping[str, float]:
     announce(f"Cross-validation fold {number} of {recipe.folds}")
     parent = client.get_run(parent_id)
-    inherited = {name: parent.data.tags[name] for name in INHERITED_TAGS if name in parent.data.tags}
+    inherited = {
+        name: parent.data.tags[name] for name in INHERITED_TAGS if name in parent.data.tags
+    }
     child = client.create_run(
         parent.info.experiment_id,
         run_name=f"fold {number} of {recipe.folds}",
@@ -315,8 +317,6 @@ class _Live:
 
     def _send(self) -> None:
         for start in range(0, len(self.waiting), MOST_PER_BATCH):
-            self.client.log_batch(
-                self.run_id, metrics=self.waiting[start : start + MOST_PER_BATCH]
-            )
+            self.client.log_batch(self.run_id, metrics=self.waiting[start : start + MOST_PER_BATCH])
         self.waiting = []
         self.sent_at = time.monotonic()

@@ -13,9 +13,9 @@ import threading
 
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 
-from mlflow.exceptions import MlflowException  # noqa: E402 - after the environment that it reads
+from mlflow.exceptions import MlflowException
 
-from core.training.builtin.sample.train import build  # noqa: E402
+from core.training.builtin.sample.train import build
 
 
 def main(arguments: list[str]) -> int:
@@ -38,15 +38,19 @@ def main(arguments: list[str]) -> int:
     except MlflowException as error:
         print(f"The tracking server refused or failed: {error.message}", file=sys.stderr)
         return 1
-    print(json.dumps({
-        "made_runs": result.made_runs,
-        "kept_runs": result.kept_runs,
-        "made_versions": result.made_versions,
-        "kept_versions": result.kept_versions,
-        "models": {key: dict(one) for key, one in result.existing.versions.items()},
-        "names": dict(result.existing.models),
-        "stopped": result.stopped,
-    }))
+    print(
+        json.dumps(
+            {
+                "made_runs": result.made_runs,
+                "kept_runs": result.kept_runs,
+                "made_versions": result.made_versions,
+                "kept_versions": result.kept_versions,
+                "models": {key: dict(one) for key, one in result.existing.versions.items()},
+                "names": dict(result.existing.models),
+                "stopped": result.stopped,
+            }
+        )
+    )
     return 128 + signal.SIGTERM if result.stopped else 0
 
 

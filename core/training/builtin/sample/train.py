@@ -11,13 +11,13 @@ from pathlib import Path
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
-import mlflow  # noqa: E402 - after the environment that it reads
-from mlflow import MlflowClient  # noqa: E402
-from mlflow.entities import Experiment, LoggedModelStatus, Run, ViewType  # noqa: E402
-from mlflow.entities.model_registry import RegisteredModel  # noqa: E402
-from mlflow.exceptions import MlflowException  # noqa: E402
-from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode  # noqa: E402
-from mlflow.utils.mlflow_tags import (  # noqa: E402
+import mlflow
+from mlflow import MlflowClient
+from mlflow.entities import Experiment, LoggedModelStatus, Run, ViewType
+from mlflow.entities.model_registry import RegisteredModel
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
+from mlflow.utils.mlflow_tags import (
     MLFLOW_PARENT_RUN_ID,
     MLFLOW_RUN_NOTE,
     MLFLOW_SOURCE_NAME,
@@ -25,11 +25,11 @@ from mlflow.utils.mlflow_tags import (  # noqa: E402
     MLFLOW_USER,
 )
 
-from core.training.builtin import recording  # noqa: E402
-from core.training.builtin.data import Table, load  # noqa: E402
-from core.training.builtin.families import FAMILIES  # noqa: E402
-from core.training.builtin.modelling import Recipe  # noqa: E402
-from core.training.builtin.sample.plan import (  # noqa: E402
+from core.training.builtin import recording
+from core.training.builtin.data import Table, load
+from core.training.builtin.families import FAMILIES
+from core.training.builtin.modelling import Recipe
+from core.training.builtin.sample.plan import (
     SAMPLE,
     TAG,
     PlannedExperiment,
@@ -39,7 +39,7 @@ from core.training.builtin.sample.plan import (  # noqa: E402
     missing,
     missing_versions,
 )
-from core.training.builtin.trouble import Stopped  # noqa: E402
+from core.training.builtin.trouble import Stopped
 
 Progress = Callable[[int, int, str], None]
 
@@ -97,7 +97,7 @@ def build(
 
     ``artifact_root`` is a folder or URI under which each experiment made now keeps its artifacts;
     None leaves it to the server. ``progress`` gets the runs and versions that are done, all of
-    them, and what is being done. ``should_stop`` is asked before every stage and step of a training.
+    them, and what is being done. ``should_stop`` is asked at every stage and step of a training.
     A run that is stopped ends as KILLED, and is trained again by the next call.
 
     Sets the tracking server and ends the active run of the whole process. Raises

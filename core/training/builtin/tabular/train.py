@@ -22,14 +22,14 @@ from types import FrameType
 sys.path.insert(0, str(Path(__file__).resolve().parents[4]))  # `mlflow run` starts this file alone
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
-from mlflow import MlflowClient  # noqa: E402 - after the environment that it reads
-from mlflow.exceptions import MlflowException  # noqa: E402
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
 
-from core.training.builtin import recording  # noqa: E402
-from core.training.builtin.data import BUNDLED_PREFIX, Table, load  # noqa: E402
-from core.training.builtin.families import FAMILIES, family_named, read_hypers  # noqa: E402
-from core.training.builtin.modelling import Recipe  # noqa: E402
-from core.training.builtin.trouble import BadInput, Stopped  # noqa: E402
+from core.training.builtin import recording
+from core.training.builtin.data import BUNDLED_PREFIX, Table, load
+from core.training.builtin.families import FAMILIES, family_named, read_hypers
+from core.training.builtin.modelling import Recipe
+from core.training.builtin.trouble import BadInput, Stopped
 
 PROBLEM_TAG = "modeldeck.problem"
 """On a run that failed: why, in a sentence."""
