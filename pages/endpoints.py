@@ -1,7 +1,51 @@
-"""Being built."""
+"""Endpoints: serve a model version by a process of its own, see its state, stop it."""
 
+import streamlit as st
 
+from core.lifecycle.running import worker_runs
+from core.serving import endpoints as serving
 from core.texts import t
-from core.ui import parts
+from core.ui import endpoints, parts
+from core.ui.deck import deck
+from core.ui.markup import md, safe
 
-parts.title(t("nav.title.endpoints"), "construction")
+here = deck()
+parts.title(t("nav.title.endpoints"), "cell_tower", t("endpoints.page.caption"))
+
+if not worker_runs(here):
+    st.warning(t("endpoints.page.no_worker"), icon=":material/warning:")
+
+
+@parts.live(2)
+def served() -> None:
+    """The endpoints, drawn anew every two seconds."""
+    found = serving.recent(here.ledger)
+    running = [e for e in found if e.open]
+    if not running:
+        parts.empty(safe(t("endpoints.page.none")), "cell_tower")
+    for endpoint in running:
+        endpoints.card(endpoint)
+    ended = [e for e in found if not e.open]
+    if ended:
+        st.subheader(t("endpoints.page.ended"), anchor=False)
+        for endpoint in [e for e in ended if e.state == serving.FAILED][:3]:
+            endpoints.card(endpoint)
+        endpoints.ended_table(ended)
+
+
+served()
+st.subheader(t("endpoints.page.new"), anchor=False)
+version = endpoints.choose_version()
+if version is not None:
+    same = [
+        e
+        for e in serving.recent(here.ledger)
+        if e.open and e.name == f"{version.model} v{version.version}"
+    ]
+    if same:
+        st.caption(t("endpoints.page.same", n=len(same)))
+    if st.button(md("endpoints.page.start", name=version.model, version=version.version),
+                 type="primary", icon=":material/play_arrow:"):  # fmt: skip
+        endpoint = serving.request(here.ledger, here.actor, version)
+        parts.done(md("endpoints.page.started", name=endpoint.name))
+        st.rerun()

@@ -174,3 +174,9 @@ def _memory(process: Process) -> int | None:
         return sum(p.memory_info().rss for p in (leader, *leader.children(recursive=True)))
     except psutil.NoSuchProcess:
         return None
+
+
+def worker_runs(deck: Deck) -> bool:
+    """Whether any worker has been seen within the last ten seconds."""
+    workers = ledger_processes.running(deck.ledger, kind=ledger_processes.WORKER)
+    return any((now() - w.seen_at).total_seconds() < 10 for w in workers)

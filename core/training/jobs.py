@@ -1,19 +1,20 @@
 """Training jobs: rows in the ledger, which is the queue, and what may happen to them."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 import sqlalchemy as sa
 
-from core.errors import DeckError, NotFound
+from core.errors import DeckError, InvalidInput, NotFound
 from core.ledger import Ledger, new_id, now
 from core.ledger.schema import jobs
-from core.mlflow_api import Mlflow
+from core.mlflow_api import Mlflow, ids
 from core.people import Actor
 from core.texts import t
-from core.training.projects import Project
+from core.training.projects import Project, check
 
 QUEUED, STARTING, RUNNING, STOPPING = "queued", "starting", "running", "stopping"
 FINISHED, FAILED, STOPPED = "finished", "failed", "stopped"
@@ -61,6 +62,42 @@ class Progress:
     done: int
     total: int
     text: str
+
+
+def start(
+    mlflow: Mlflow,
+    ledger: Ledger,
+    actor: Actor,
+    project: Project,
+    typed: Mapping[str, str],
+    *,
+    experiment: str,
+    title: str,
+    data_roots: Sequence[Path],
+) -> Job:
+    """Check what was typed, find or make the experiment, and put the job in the queue.
+
+    Args:
+        typed: params by name, as text.
+        experiment: its name.
+        title: the run's name; where empty, made of the project and its choices.
+
+    Raises:
+        InvalidInput: a value cannot be used; names it.
+    """
+    values = check(project, typed, data_roots)
+    if not experiment.strip():
+        raise InvalidInput(t("training.no_experiment"), field="experiment")
+    if values.get("register_as"):
+        ids.model_name(values["register_as"])
+    known = mlflow.tracking.experiment_by_name(experiment.strip())
+    if known is not None and known.lifecycle_stage != "active":
+        raise InvalidInput(t("training.deleted_experiment", name=known.name), field="experiment")
+    experiment_id = known.id if known else mlflow.tracking.create_experiment(experiment.strip())
+    return submit(
+        mlflow, ledger, actor, project, values,
+        experiment_id=experiment_id, title=title.strip() or project.name,
+    )  # fmt: skip
 
 
 def submit(

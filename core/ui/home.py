@@ -1,0 +1,92 @@
+"""Parts of the page Home."""
+
+import streamlit as st
+
+from core import formats
+from core.lifecycle.overview import Overview, Served
+from core.mlflow_api.nouns import Run
+from core.serving import endpoints
+from core.texts import t
+from core.training import jobs
+from core.ui.markup import md, safe
+from core.ui.navigation import link
+from core.ui.parts import badge, empty, state_name, when
+
+
+def counts(found: Overview) -> None:
+    """The stages of the life cycle as tiles, each with a link to its page."""
+    running = sum(j.open for j in found.jobs)
+    failed = sum(j.state == jobs.FAILED for j in found.jobs)
+    healthy = sum(e.state == endpoints.HEALTHY for e in found.endpoints)
+    tiles = (
+        ("experiments", len(found.experiments), t("home.tile.experiments_note")),
+        ("training", running, t("home.tile.training_note", n=failed)),
+        ("models", found.models, t("home.tile.models_note", n=found.versions)),
+        ("endpoints", healthy, t("home.tile.endpoints_note", n=len(found.endpoints))),
+    )
+    with st.grid(4, min_column_width=200):
+        for page, number, note in tiles:
+            with st.container(border=True, gap="xsmall"):
+                st.metric(t(f"home.tile.{page}"), formats.count(number))
+                st.caption(note)
+                link(page, t(f"home.tile.{page}_link"), icon=":material/arrow_forward:")
+
+
+def production(served: tuple[Served, ...]) -> None:
+    """Models in Production and what serves them."""
+    st.subheader(t("home.production.title"), anchor=False)
+    if not served:
+        empty(t("home.production.none"), "deployed_code")
+    for one in served:
+        version = one.version
+        with st.container(border=True), st.container(horizontal=True, vertical_alignment="center"):
+            link("model", f"**{safe(version.model, 60)}** v{version.version}",
+                 icon=":material/deployed_code:", model=version.model,
+                 version=str(version.version))  # fmt: skip
+            for endpoint in one.endpoints:
+                badge(endpoint.state)
+            if one.endpoints:
+                link("predict", t("home.production.predict"), ask=one.endpoints[0].id)
+            else:
+                st.caption(t("home.production.not_served"))
+                link("endpoints", t("home.production.serve"), model=version.model,
+                     version=str(version.version))  # fmt: skip
+
+
+def latest(runs: tuple[Run, ...], names: dict[str, str]) -> None:
+    """The runs that began last, each a link."""
+    st.subheader(t("home.latest.title"), anchor=False)
+    if not runs:
+        empty(t("home.latest.none"), "science")
+    for run in runs:
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            badge(run.status)
+            link("run", safe(run.name or run.id, 50), run=run.id)
+            st.caption(
+                md("home.latest.in", experiment=names.get(run.experiment_id, "")[:40],
+                   when=when(run.started_at))
+            )  # fmt: skip
+
+
+def job_lines(found: Overview) -> None:
+    """Jobs that run, and those that failed last."""
+    st.subheader(t("home.jobs.title"), anchor=False)
+    shown = [j for j in found.jobs if j.open] + [j for j in found.jobs if j.state == jobs.FAILED][
+        :3
+    ]
+    if not shown:
+        st.caption(t("home.jobs.none"))
+    for job in shown:
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            badge(job.state)
+            link("training", safe(job.title, 50), job=job.id)
+            st.caption(safe(f"{state_name(job.state)} · {when(job.requested_at)}"))
+
+
+def attention(found: Overview) -> None:
+    """What wants attention, each with the page where it can be mended."""
+    st.subheader(t("home.attention.title"), anchor=False)
+    if not found.attention:
+        st.caption(f":material/check_circle: {t('home.attention.nothing')}")
+    for one in found.attention:
+        link(one.page, safe(one.text), icon=":material/warning:", **dict(one.query))
