@@ -62,8 +62,9 @@ def chromium() -> Path:
     return path
 
 
-# What a test needs follows from the fixtures it asks for, so nobody has to mark it by hand.
-MARKS = {
+# What a test needs follows from its folder and its fixtures, so nobody has to mark it by hand.
+FOLDERS = {"integration": "server", "browser": "browser"}
+FIXTURES = {
     "mlflow_server": "server",
     "mlflow_server_on_postgres": "server",
     "postgres": "postgres",
@@ -72,8 +73,9 @@ MARKS = {
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test by the real parts that its fixtures start."""
+    """Mark each test by the real parts that it needs."""
     for item in items:
-        for fixture in getattr(item, "fixturenames", ()):
-            if fixture in MARKS:
-                item.add_marker(MARKS[fixture])
+        marks = {FOLDERS.get(folder) for folder in item.path.parts}
+        marks |= {FIXTURES.get(fixture) for fixture in getattr(item, "fixturenames", ())}
+        for mark in sorted(mark for mark in marks if mark):
+            item.add_marker(mark)

@@ -10,7 +10,15 @@ import requests
 from mlflow import MlflowClient
 
 from tests.faults import Fault, FaultProxy
-from tests.servers import MlflowServer, Postgres, Server, clean_environment, group_members
+from tests.servers import (
+    MlflowServer,
+    ModeldeckApp,
+    Postgres,
+    Server,
+    clean_environment,
+    group_members,
+    processes_of,
+)
 from tests.waiting import until
 
 SEARCH = "/api/2.0/mlflow/experiments/search?max_results=10"
@@ -103,6 +111,17 @@ def test_mlflow_server_runs_on_postgres(mlflow_server_on_postgres: MlflowServer)
     client = MlflowClient(mlflow_server_on_postgres.url)
     made = client.create_experiment("on PostgreSQL")
     assert client.get_experiment(made).name == "on PostgreSQL"
+
+
+def test_the_application_starts_with_its_worker_and_stops_without_a_rest(home: Path) -> None:
+    with ModeldeckApp(home) as app:
+        assert requests.get(app.url, timeout=30).status_code == 200
+        until(lambda: app.processes("core worker"), 60, "the worker")
+        app.kill()
+        assert app.processes("core worker"), "the worker outlives its page server"
+        assert not app.processes("streamlit")
+        app.start()
+    assert processes_of(home) == []
 
 
 def test_proxy_passes_requests_and_bodies(proxy: FaultProxy) -> None:
