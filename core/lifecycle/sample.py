@@ -1,0 +1,84 @@
+"""The sample project: trained by the built-in project, promoted on the same path as all else."""
+
+from collections.abc import Callable
+
+from core.errors import Busy
+from core.ledger import leases
+from core.lifecycle.deck import Deck
+from core.registry.ladder import LADDER
+from core.registry.plan import Wanted
+from core.registry.transitions import set_alias, transition
+from core.texts import t
+
+Say = Callable[[int, int, str], None]
+_LEASE = "sample"
+_LEASE_SECONDS = 30.0
+
+
+def make(deck: Deck, say: Say, should_stop: Callable[[], bool]) -> bool:
+    """Make the sample, or complete one that broke off; nothing that is there is made twice.
+
+    Args:
+        say: takes how much is done, of how much, and what is being done.
+        should_stop: asked between steps.
+
+    Returns:
+        whether it is complete; False where it was stopped.
+
+    Raises:
+        Busy: it is being made already.
+    """
+    # A database store is opened, and a new one gets its tables, with our artifact root.
+    deck.mlflow.tracking.experiments()
+    lease = leases.take(deck.ledger, _LEASE, deck.actor.name, _LEASE_SECONDS)
+    if lease is None:
+        raise Busy(t("sample.busy"))
+
+    def go_on(done: int, total: int, what: str) -> None:
+        leases.renew(deck.ledger, lease, _LEASE_SECONDS)
+        say(done, total, what)
+
+    try:
+        return _make(deck, go_on, should_stop)
+    finally:
+        leases.give_back(deck.ledger, lease)
+
+
+def _make(deck: Deck, say: Say, should_stop: Callable[[], bool]) -> bool:
+    from core.training.builtin.sample.plan import SAMPLE
+    from core.training.builtin.sample.train import build
+
+    root = str(deck.settings.artifact_root) if deck.mlflow.gateway.is_database else None
+    moves = [(model, version) for model in SAMPLE.models for version in model.versions]
+    total = SAMPLE.steps + len(moves)
+    result = build(
+        deck.settings.tracking_uri,
+        root,
+        lambda done, _total, what: say(done, total, what),
+        should_stop,
+    )
+    if result.stopped:
+        return False
+    for place, (model, planned) in enumerate(moves):
+        if should_stop():
+            return False
+        name = result.existing.models[model.key]
+        number = result.existing.versions[model.key][planned.run]
+        say(SAMPLE.steps + place, total, t("sample.placing", name=name, version=number))
+        _place(deck, name, number, planned.stage, planned.aliases)
+    say(total, total, t("sample.done"))
+    return True
+
+
+def _place(deck: Deck, model: str, number: int, rung: str, aliases: tuple[str, ...]) -> None:
+    """Bring a version to its place, unless somebody has given it another since."""
+    version = deck.mlflow.registry.version(model, number)
+    if version.stage != "None":
+        return
+    if rung != "None":
+        wanted = Wanted(model, number, rung, archive_existing=False, comment=t("sample.comment"))
+        transition(deck.mlflow, deck.ledger, deck.actor, wanted, LADDER)
+    carried = deck.mlflow.registry.model(model).aliases
+    for alias in aliases:
+        if alias not in carried:
+            set_alias(deck.mlflow, deck.ledger, deck.actor, model, alias, number, seen=None)
