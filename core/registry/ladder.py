@@ -1,0 +1,77 @@
+"""The ladder: the rungs that a version can stand on, and what each means in MLflow."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from core.errors import InvalidInput
+from core.texts import t
+
+NO_STAGE = "None"
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One rung. A version that stands on it has this stage, this alias and this tag's value."""
+
+    name: str
+    """What people call it; also the value of the ladder's version tag."""
+    stage: str
+    """The MLflow stage: None, Staging, Production or Archived."""
+    alias: str | None = None
+    """The alias that its newest holder carries."""
+    exclusive: bool = False
+    """Whether it is meant for one version at a time: others are archived unless asked not to."""
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """Rungs in the order in which versions climb them."""
+
+    rungs: tuple[Rung, ...]
+    retired: str
+    """Name of the rung that earlier holders are moved to; never an exclusive one."""
+    tag: str = "modeldeck.stage"
+    """Key of the version tag that names the rung. MLflow has no event for stages: writing this tag
+    last makes its webhook fire once everything else is in place."""
+
+    def rung(self, name: str) -> Rung:
+        """The rung of that name, in any case: MLflow too takes its stages in any case.
+
+        Raises:
+            InvalidInput: there is none.
+        """
+        for rung in self.rungs:
+            if rung.name.casefold() == name.strip().casefold():
+                return rung
+        names = ", ".join(rung.name for rung in self.rungs)
+        raise InvalidInput(t("registry.no_rung", name=name[:80], names=names), field="rung")
+
+    def rung_of_alias(self, alias: str) -> Rung | None:
+        """The rung that ``alias`` belongs to."""
+        return next((rung for rung in self.rungs if rung.alias == alias), None)
+
+    def standing(self, stage: str, aliases: tuple[str, ...], tags: Mapping[str, str]) -> Rung:
+        """The rung that a version stands on.
+
+        The stage decides; where several rungs share it, the tag. A version without a stage stands
+        on the highest rung whose alias it carries: some teams work with aliases alone.
+        """
+        here = [r for r in self.rungs if r.stage.casefold() == (stage or NO_STAGE).casefold()]
+        tagged = [rung for rung in here if rung.name == tags.get(self.tag)]
+        named = [rung for rung in self.rungs if rung.alias in aliases and rung.alias]
+        if (stage or NO_STAGE) == NO_STAGE and named:
+            named = [rung for rung in named if rung in tagged] or named
+            return named[-1]
+        return (tagged or here or list(self.rungs))[0]
+
+
+LADDER = Ladder(
+    rungs=(
+        Rung("None", "None"),
+        Rung("Staging", "Staging", alias="challenger", exclusive=True),
+        Rung("Production", "Production", alias="champion", exclusive=True),
+        Rung("Archived", "Archived"),
+    ),
+    retired="Archived",
+)
+"""The ladder that every store starts with."""
