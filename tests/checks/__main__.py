@@ -4,6 +4,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import yaml
@@ -58,6 +59,7 @@ def checks(root: Path) -> dict[str, Callable[[], list[str]]]:
         ),
         "foreign paths": lambda: documents.no_foreign_paths(files, root),
         "texts": lambda: keys.texts_complete(code, catalogue, root),
+        "imports": lambda: release.imports_declared(project, code, packages_distributions(), root),
         "pins": lambda: release.pins_agree(
             project, read(root / "requirements.txt"), read(root / "tests/requirements.txt")
         ),

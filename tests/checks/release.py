@@ -1,7 +1,10 @@
 """What is installed and deployed: pinned versions and the compose file."""
 
+import ast
 import re
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from tests.checks.documents import name_of
@@ -31,6 +34,35 @@ def pins_agree(project: dict[str, Any], runtime: str, tests: str) -> list[str]:
         for line in project["project"]["dependencies"]
         if name_of(line) not in names
     ]
+
+
+def imports_declared(
+    project: dict[str, Any],
+    files: Iterable[Path],
+    distributions: Mapping[str, Sequence[str]],
+    root: Path,
+) -> list[str]:
+    """Every package that the code imports is a direct dependency, not one that others happen to
+    bring. ``distributions`` names, for each importable module, the packages that may hold it."""
+    declared = {name_of(line) for line in project["project"]["dependencies"]}
+    faults = []
+    for path in files:
+        for module in sorted(_imported(ast.parse(path.read_text("utf-8"), path))):
+            packages = {name_of(package) for package in distributions.get(module, ())}
+            if packages and not packages & declared:
+                place = path.relative_to(root)
+                faults.append(f"{place} imports {module}, which pyproject.toml does not list")
+    return faults
+
+
+def _imported(tree: ast.AST) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.add(node.module)
+    return {name.split(".")[0] for name in names} - set(sys.stdlib_module_names)
 
 
 def compose_is_careful(compose: Mapping[str, Any] | None) -> list[str]:

@@ -109,6 +109,15 @@ def test_texts_and_their_uses_are_compared_both_ways(tmp_path: Path) -> None:
     ]
 
 
+def test_an_import_of_what_only_others_bring_is_found(tmp_path: Path) -> None:
+    code = tmp_path / "a.py"
+    code.write_text("import os\nimport yaml.nodes\nfrom idna import encode\nimport core\n")
+    held = {"yaml": ["PyYAML"], "idna": ["idna"]}
+    assert release.imports_declared(PROJECT, [code], held, tmp_path) == [
+        "a.py imports idna, which pyproject.toml does not list"
+    ]
+
+
 def test_pins_that_differ_or_are_none_are_found() -> None:
     runtime = "# made by hand\npsycopg[binary]==3.1\n    # via us\npyyaml>=6\n"
     faults = release.pins_agree(PROJECT, runtime, "psycopg==3.2\n")
