@@ -53,9 +53,22 @@ def write_all(
     (folder / "report.md").write_text(text, encoding="utf-8")
 
 
-def _figure(width: float = 6.4, height: float = 4.8) -> tuple[Figure, Any]:
-    figure = Figure(figsize=(width, height), layout="constrained")
+def _figure(
+    width: float = 6.4, height: float = 4.8, left: float = 0.9, bottom: float = 0.65
+) -> tuple[Figure, Any]:
+    """A figure with one set of axes; sizes and margins in inches.
+
+    The margins are counted from the labels, since Matplotlib takes longer to find a layout than
+    to draw.
+    """
+    figure = Figure(figsize=(width, height))
+    figure.subplots_adjust(left / width, bottom / height, 1 - 0.25 / width, 1 - 0.4 / height)
     return figure, figure.subplots()
+
+
+def _room(names: list[str]) -> float:
+    """Inches that the longest label takes."""
+    return 0.25 + 0.085 * max(len(name) for name in names)
 
 
 def _text(value: object) -> str:
@@ -69,11 +82,11 @@ def _classification_plots(
 ) -> dict[str, Figure]:
     names = [_text(name) for name in table.classes]
     counts = confusion_matrix(rows.y_test, predicted, labels=table.classes)
-    side = 3.5 + 0.35 * min(len(names), 40)
-    figure, axes = _figure(side + 0.8, side)
+    side, room = 2.5 + 0.3 * min(len(names), 40), _room(names) + 0.3
+    figure, axes = _figure(side + room + 0.25, side + room + 0.4, room, room)
     shown = axes.imshow(counts, cmap="Blues")
     axes.set(title="Confusion matrix, test rows", xlabel="Predicted", ylabel="Actual")
-    axes.set_xticks(range(len(names)), names, rotation=45, ha="right")
+    axes.set_xticks(range(len(names)), names, rotation=90)
     axes.set_yticks(range(len(names)), names)
     if len(names) <= CLASSES_DRAWN:
         for (row, column), count in np.ndenumerate(counts):
@@ -122,8 +135,9 @@ def _regression_plots(rows: Split, predicted: Array) -> dict[str, Figure]:
 
 def _importance_plot(weights: pd.DataFrame) -> Figure:
     top = weights.head(20).iloc[::-1]
-    figure, axes = _figure(6.4, 1.6 + 0.28 * len(top))
     names = [_text(name) for name in top["column"]]
+    room = _room(names)
+    figure, axes = _figure(4.5 + room, 1.4 + 0.28 * len(top), room)
     axes.barh(range(len(top)), top["importance"], xerr=top["deviation"], color=BLUE, ecolor=GREY)
     axes.set_yticks(range(len(top)), names)
     title = "Column importance"

@@ -95,8 +95,6 @@ class Family:
 
     Reviewed by hand: each holds numbers alone, and none runs code when it is read.
     """
-    unit: str
-    """What a step is, in the plural: trees, rounds, epochs; empty where there is only one."""
 
 
 COMMON_TRUSTED = ("numpy.dtype", "pandas.DataFrame")
@@ -260,7 +258,6 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
                 make=_linear,
                 learn=_at_once,
                 trusted=COMMON_TRUSTED,
-                unit="",
             ),
             Family(
                 key="forest",
@@ -273,7 +270,6 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
                 make=_forest,
                 learn=_tree_by_tree,
                 trusted=(*COMMON_TRUSTED, "sklearn.tree._tree.Tree"),
-                unit="trees",
             ),
             Family(
                 key="boosting",
@@ -291,7 +287,6 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
                     *COMMON_TRUSTED,
                     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
                 ),
-                unit="rounds",
             ),
             Family(
                 key="neighbours",
@@ -307,7 +302,6 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
                     "sklearn.metrics._dist_metrics.EuclideanDistance64",
                     "sklearn.neighbors._kd_tree.KDTree",
                 ),
-                unit="",
             ),
             Family(
                 key="mlp",
@@ -324,7 +318,6 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
                     *COMMON_TRUSTED,
                     "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
                 ),
-                unit="epochs",
             ),
         )
     }

@@ -37,6 +37,8 @@ MOST_TEXT_VALUES = 30
 IMPORTANCE_REPEATS = 3
 IMPORTANCE_WORK = 20_000
 """Rows that are predicted for the importance of all columns together: it bounds the time."""
+IMPORTANCE_BATCH = 4_000
+"""Rows that are predicted in one call."""
 IMPORTANCE_ROWS = (100, 1000)
 """Fewest and most test rows that it is measured on."""
 
@@ -176,15 +178,19 @@ def importances(trained: Trained, rows: Split, seed: int) -> pd.DataFrame:
     score = accuracy_score if hasattr(trained.pipeline, "predict_proba") else r2_score
     whole = score(y, trained.pipeline.predict(x))
     draw = np.random.default_rng(seed)
-    found: list[tuple[str, float, float]] = []
-    for name in x.columns:
-        # All shuffles of a column go through the pipeline at once: a call costs more than a row.
-        order = np.concatenate([draw.permutation(count) for _ in range(IMPORTANCE_REPEATS)])
-        shuffled = pd.concat([x] * IMPORTANCE_REPEATS, ignore_index=True)
-        shuffled[name] = x[name].to_numpy()[order]
-        parts = np.split(trained.pipeline.predict(shuffled), IMPORTANCE_REPEATS)
-        lost = [whole - score(y, part) for part in parts]
-        found.append((str(name), float(np.mean(lost)), float(np.std(lost))))
+    values = {str(name): x[name].to_numpy() for name in x.columns}
+    jobs = [name for name in values for _ in range(IMPORTANCE_REPEATS)]
+    at_once = max(1, IMPORTANCE_BATCH // count)  # a call costs far more than a row
+    lost: dict[str, list[float]] = {name: [] for name in values}
+    for start in range(0, len(jobs), at_once):
+        batch = jobs[start : start + at_once]
+        stacked = {name: np.tile(column, len(batch)) for name, column in values.items()}
+        for number, name in enumerate(batch):
+            draw.shuffle(stacked[name][number * count : (number + 1) * count])
+        predicted = trained.pipeline.predict(pd.DataFrame(stacked)).reshape(len(batch), count)
+        for name, part in zip(batch, predicted, strict=True):
+            lost[name].append(whole - score(y, part))
+    found = [(name, float(np.mean(one)), float(np.std(one))) for name, one in lost.items()]
     table = pd.DataFrame(found, columns=["column", "importance", "deviation"])
     return table.sort_values("importance", ascending=False, ignore_index=True)
 

@@ -31,6 +31,7 @@ from mlflow.utils.mlflow_tags import (
     MLFLOW_SOURCE_TYPE,
     MLFLOW_USER,
 )
+from threadpoolctl import threadpool_limits
 
 from core.training.builtin.data import BUNDLED_PREFIX, Split, Table, split
 from core.training.builtin.drawing import write_all
@@ -51,6 +52,9 @@ PINNED = ("mlflow", "numpy", "pandas", "scikit-learn", "scipy", "skops")
 EXAMPLE_ROWS = 5
 MOST_PER_BATCH = 1000
 """The tracking server takes at most so many metrics in one call."""
+
+SMALL_CELLS = 1_000_000
+"""Up to this size a table is trained on in one thread: more would wait for one another."""
 
 LIVE_SECONDS = 1.0
 """A running training sends its curve on no more often than this."""
@@ -111,6 +115,20 @@ def record(
 
     Raises `BadInput` for what cannot be trained, `MlflowException` for what cannot be stored.
     """
+    threads = 1 if table.features.size <= SMALL_CELLS else None
+    with threadpool_limits(threads):
+        return _record(client, run_id, table, recipe, asked, announce, fold_tags)
+
+
+def _record(
+    client: MlflowClient,
+    run_id: str,
+    table: Table,
+    recipe: Recipe,
+    asked: Mapping[str, str],
+    announce: Callable[[str], None],
+    fold_tags: Callable[[int], Mapping[str, str]],
+) -> Recorded:
     rows = split(table, recipe.test_share, recipe.seed)
     _log_params(client, run_id, table, recipe, asked)
     _log_inputs(table, rows)
@@ -217,9 +235,7 @@ def _log_inputs(table: Table, rows: Split) -> None:
             ("testing", rows.x_test, rows.y_test),
         ):
             frame = pd.concat([x, y], axis=1)
-            made = from_pandas(
-                frame, source=source, targets=str(y.name), name=table.name
-            )
+            made = from_pandas(frame, source=source, targets=str(y.name), name=table.name)
             mlflow.log_input(made, context=context)
 
 
