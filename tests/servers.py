@@ -303,7 +303,11 @@ class Postgres(Server):
         self.folder.mkdir(exist_ok=True)
         data = self.folder / "data"
         if not data.exists():
-            self._initialise(data)
+            try:
+                self._initialise(data)
+            except BaseException:
+                self.stop()
+                raise
         settings = {
             "listen_addresses": self.host,
             "port": str(self.port),
