@@ -14,7 +14,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http.client import HTTPConnection, HTTPException, HTTPSConnection, IncompleteRead
+from http.client import HTTPConnection, HTTPException, HTTPSConnection, IncompleteRead, NotConnected
 from urllib.parse import urlsplit
 
 from core import formats
@@ -242,7 +242,7 @@ def _unanswered(error: Exception, cut: bool, timeout: float) -> EndpointFailed:
         return _failed("not_running")
     if isinstance(error, socket.gaierror):
         return _failed("no_host")
-    if isinstance(error, ConnectionError | IncompleteRead):  # so is a reply that never begins
+    if isinstance(error, ConnectionError | IncompleteRead | NotConnected):
         return _failed("gone")
     return _failed("odd_reply" if isinstance(error, HTTPException) else "no_connection")
 
