@@ -22,6 +22,11 @@ def run_id(value: str) -> str:
     return value
 
 
+def is_run_id(value: str) -> bool:
+    """Whether ``value`` can be a run id."""
+    return _RUN.fullmatch(value) is not None
+
+
 def experiment_id(value: str) -> str:
     """An experiment id: digits, no larger than the database's whole numbers.
 

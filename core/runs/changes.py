@@ -1,0 +1,71 @@
+"""Runs and experiments renamed, described, deleted and restored."""
+
+from collections.abc import Callable, Sequence
+
+from core.errors import InvalidInput
+from core.mlflow_api import Mlflow
+from core.mlflow_api.nouns import NOTE_TAG
+from core.texts import t
+
+LONGEST_NAME = 500
+
+Change = Callable[[Mlflow, Sequence[str]], None]
+"""Something done to runs or experiments, by their ids."""
+
+
+def delete_runs(mlflow: Mlflow, run_ids: Sequence[str]) -> None:
+    """Mark runs as deleted, one after another; a failure leaves those before it deleted."""
+    for run_id in run_ids:
+        mlflow.tracking.delete_run(run_id)
+
+
+def restore_runs(mlflow: Mlflow, run_ids: Sequence[str]) -> None:
+    """Take deletions back, one after another."""
+    for run_id in run_ids:
+        mlflow.tracking.restore_run(run_id)
+
+
+def rename_run(mlflow: Mlflow, run_id: str, name: str) -> None:
+    """Give a run another name.
+
+    Raises:
+        InvalidInput: it is blank or too long.
+    """
+    mlflow.tracking.rename_run(run_id, _name(name))
+
+
+def describe_run(mlflow: Mlflow, run_id: str, note: str) -> None:
+    """Replace a run's description."""
+    mlflow.tracking.set_run_tag(run_id, NOTE_TAG, note.strip())
+
+
+def create_experiment(mlflow: Mlflow, name: str, description: str = "") -> str:
+    """Make an experiment and return its id.
+
+    Raises:
+        InvalidInput: the name is blank or too long.
+        Conflict: there is one of that name, perhaps a deleted one.
+    """
+    tags = {NOTE_TAG: description.strip()} if description.strip() else {}
+    return mlflow.tracking.create_experiment(_name(name), tags)
+
+
+def delete_experiments(mlflow: Mlflow, experiment_ids: Sequence[str]) -> None:
+    """Mark experiments and their runs as deleted."""
+    for experiment_id in experiment_ids:
+        mlflow.tracking.delete_experiment(experiment_id)
+
+
+def restore_experiments(mlflow: Mlflow, experiment_ids: Sequence[str]) -> None:
+    """Take deletions of experiments back."""
+    for experiment_id in experiment_ids:
+        mlflow.tracking.restore_experiment(experiment_id)
+
+
+def _name(name: str) -> str:
+    kept = name.strip()
+    if not kept:
+        raise InvalidInput(t("runs.name.blank"), field="name")
+    if len(kept) > LONGEST_NAME:
+        raise InvalidInput(t("runs.name.long", most=LONGEST_NAME), field="name")
+    return kept
