@@ -32,18 +32,18 @@ def main(arguments: list[str]) -> int:
 
 def run(settings: Settings) -> NoReturn:
     """Become the page server."""
-    flags = {
-        "server.address": settings.host,
-        "server.port": settings.port,
-        "server.maxUploadSize": settings.upload_mb,
-    }
-    hosts = ["localhost", "127.0.0.1", settings.host, *settings.allowed_hosts]
-    os.environ["STREAMLIT_SERVER_ALLOWED_HOSTS"] = ",".join(dict.fromkeys(hosts))
+    hosts = dict.fromkeys(["localhost", "127.0.0.1", settings.host, *settings.allowed_hosts])
+    flags: list[tuple[str, object]] = [
+        ("server.address", settings.host),
+        ("server.port", settings.port),
+        ("server.maxUploadSize", settings.upload_mb),
+        *(("server.allowedHosts", host) for host in hosts),
+    ]
     # Streamlit reads .streamlit/config.toml from the folder it stands in.
     os.chdir(ROOT)
     command = [sys.executable, "-m", "streamlit", "run", "app.py"]
     sys.stdout.flush()
-    command += [f"--{name}={value}" for name, value in flags.items()]
+    command += [f"--{name}={value}" for name, value in flags]
     os.execv(sys.executable, command)  # noqa: S606 - an argument list made here
 
 

@@ -33,8 +33,9 @@ def unexpected(error: Exception) -> Unexpected:
 
 def show(error: DeckError) -> None:
     """Draw an error: what happened, to what, what to do next."""
+    what = "  \n".join(safe(line) for line in error.what.splitlines())
     st.error(
-        f"{safe(error.what)}\n\n{safe(error.next_step)}",
+        f"{what}\n\n{safe(error.next_step)}",
         title=error.title,
         icon=":material/error:",
     )

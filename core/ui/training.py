@@ -179,9 +179,8 @@ def _widget(param: Param, settings: Settings, typed: dict[str, str]) -> str:
         )
     if param.kind == "data" or param.name == "target":
         options = _offers(param, settings, typed)
-        if st.session_state.get(key) is None:
-            preset = param.default if param.default in options else (options or [""])[-1]
-            st.session_state[key] = preset
+        if key not in st.session_state:
+            st.session_state[key] = param.default if param.default in options else options[-1]
         current = st.session_state[key]
         if current and current not in options:
             options = [current, *options]
@@ -206,8 +205,8 @@ def _offers(param: Param, settings: Settings, typed: dict[str, str]) -> list[str
     roots = (settings.upload_root, *settings.data_roots)
     path = Path(chosen).resolve()
     if not any(root.resolve() in path.parents for root in roots):
-        return []  # the start of the job says why such a file is not read
-    return data.columns(path)
+        return [""]  # the start of the job says why such a file is not read
+    return data.columns(path) or [""]
 
 
 def _number(param: Param, key: str, label: str, about: str | None) -> str:
