@@ -1,7 +1,8 @@
-"""Being built."""
+"""One run: params, metrics, curves, artifacts, and the versions made from it."""
 
+from core.ui import runs_page
+from core.ui.navigation import asked
 
-from core.texts import t
-from core.ui import parts
-
-parts.title(t("nav.title.run"), "construction")
+run = runs_page.found(asked("run"))
+runs_page.head(run)
+runs_page.sections(run)
