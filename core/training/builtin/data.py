@@ -36,6 +36,9 @@ MOST_CLASSES = 100
 MOST_CLASSES_GUESSED = 20
 """Whole numbers with at most so many different values are taken for classes, unless told."""
 
+MOST_TEXTS = 30
+"""A text column with more different values than this, and than half its rows, is no category."""
+
 FEWEST_ROWS = 10
 
 
@@ -48,7 +51,7 @@ class Table:
     source: str
     """Where it was read: ``bundled:<name>``, or the file's full path."""
     features: pd.DataFrame
-    """One row per example. Columns are float64 (numbers), bool, or text (str, missing as None)."""
+    """One row per example. Columns are float64 (numbers), bool, or text; what is missing is NaN."""
     target: "pd.Series[Any]"
     """What is to be predicted: float64 for a regression; else int64, bool or text."""
     task: Task
@@ -223,9 +226,10 @@ def _features(frame: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
                 numbers = numbers.replace([np.inf, -np.inf], np.nan)
             kept[name] = numbers
         elif _is_text(column, present):
-            # None, not NaN: that is what a missing text is when a request reaches the model
-            text = column.astype(object)
-            kept[name] = text.map(str, na_action="ignore").where(column.notna(), None)
+            if present.nunique() > max(MOST_TEXTS, len(present) / 2):
+                notes.append(f"Left out column “{name}”: most rows have a text of their own.")
+                continue
+            kept[name] = column.astype(object).map(str, na_action="ignore")
         else:
             notes.append(f"Left out column “{name}”: its values are neither numbers nor text.")
     return pd.DataFrame(kept, index=frame.index)

@@ -214,17 +214,18 @@ def _preparation(table: Table) -> Pipeline:
     if table.flags:
         parts.append(("flags", StandardScaler(), table.flags))
     if table.texts:
-        parts.append(
-            (
-                "texts",
-                OneHotEncoder(
-                    handle_unknown="infrequent_if_exist",
-                    max_categories=MOST_TEXT_VALUES,
-                    sparse_output=False,
-                ),
-                table.texts,
-            )
+        # A text that is missing is a value of its own. It comes as NaN or as None: as NaN from
+        # pandas and where a request leaves the column out, as None from JSON's null.
+        fills = [
+            (name, SimpleImputer(strategy="constant", fill_value="", missing_values=gap))
+            for name, gap in (("fill", np.nan), ("fill_null", None))
+        ]
+        spread = OneHotEncoder(
+            handle_unknown="infrequent_if_exist",
+            max_categories=MOST_TEXT_VALUES,
+            sparse_output=False,
         )
+        parts.append(("texts", Pipeline([*fills, ("spread", spread)]), table.texts))
     # pandas.DataFrame itself is the function: with its columns named it orders them, and adds
     # those that are not there as missing, which the steps after it know how to fill.
     columns = [str(name) for name in table.features.columns]
