@@ -29,10 +29,13 @@ def choose_version() -> ModelVersion | None:
         name = st.selectbox(t("endpoints.page.model"), names, key="serve_model")
         versions = read("versions", lambda: registry.versions(name), name)
         by_number = {v.version: v for v in versions}
-        if asked("version").isdigit() and int(asked("version")) in by_number:
-            st.session_state.setdefault("serve_version", int(asked("version")))
+        # What is in Production is what one most likely wants to serve.
+        start = next((i for i, v in enumerate(versions) if v.stage == "Production"), 0)
+        if name == asked("model") and asked("version").isdigit():
+            wanted = int(asked("version"))
+            start = next((i for i, v in enumerate(versions) if v.version == wanted), start)
         number = st.selectbox(
-            t("endpoints.page.version"), list(by_number), key="serve_version",
+            t("endpoints.page.version"), list(by_number), key=f"serve_version_{name}", index=start,
             format_func=lambda n: _version_label(by_number[n]),
         )  # fmt: skip
     return by_number.get(number)
@@ -53,7 +56,7 @@ def card(endpoint: Endpoint) -> None:
             st.caption(safe(endpoint.message))
         if endpoint.address:
             st.code(f"{endpoint.address}/invocations", language=None)
-        with st.container(horizontal=True):
+        with st.container(horizontal=True, vertical_alignment="center"):
             if endpoint.state == endpoints.HEALTHY:
                 link("predict", t("endpoints.page.predict"), icon=":material/online_prediction:",
                      ask=endpoint.id)  # fmt: skip

@@ -20,6 +20,7 @@ from core.ui.navigation import pages  # noqa: E402
 from core.ui.parts import say_done  # noqa: E402
 
 st.set_page_config(page_title=t("nav.app"), page_icon=":material/deployed_code:", layout="wide")
+st.logo(Path(__file__).with_name("logo.svg"), size="large")
 chosen = st.navigation(pages())
 here = deck()
 with st.sidebar:

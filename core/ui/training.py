@@ -126,13 +126,19 @@ def job_detail(job: Job) -> None:
             min(1.0, progress.done / max(1, progress.total)),
             text=f"{progress.done} / {progress.total} · {safe(progress.text, 100)}",
         )
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, vertical_alignment="center"):
         if job.run_id:
             link("run", t("training.page.open_run"), icon=":material/play_circle:", run=job.run_id)
         if job.params.get("register_as") and job.state == jobs.FINISHED:
             name = job.params["register_as"]
             link("model", md("training.page.open_model", name=name),
                  icon=":material/deployed_code:", model=name)  # fmt: skip
+        if job.params and st.button(
+            t("training.page.again"), icon=":material/replay:", key=f"train_again_{job.id}"
+        ):
+            st.session_state["train_again"] = dict(job.params)
+            st.query_params.pop("job", None)
+            st.rerun()
         if job.open and confirm(
             t("training.page.stop"), md("training.page.stop_question", title=job.title),
             t("training.page.stop_action"), key=f"train_stop_{job.id}", icon="stop_circle",
