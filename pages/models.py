@@ -1,7 +1,8 @@
-"""Being built."""
-
+"""Registered models, with what is in Staging and in Production; and a new one."""
 
 from core.texts import t
-from core.ui import parts
+from core.ui import parts, registry
 
-parts.title(t("nav.title.models"), "construction")
+parts.title(t("nav.title.models"), "deployed_code", t("models.about"))
+words, without = registry.controls()
+registry.draw(words, without=without)

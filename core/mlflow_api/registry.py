@@ -1,7 +1,7 @@
 """Registered models, their versions, stages and aliases."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from core.mlflow_api import convert, ids
 from core.mlflow_api.gateway import Gateway, Kind
@@ -45,9 +45,13 @@ class Registry:
         """All versions of a model, newest first, with their aliases."""
         return self._search(name, dict(self.model(name).aliases))
 
-    def all_versions(self) -> list[ModelVersion]:
-        """All versions of all models, newest first within each."""
-        aliases = {m.name: dict(m.aliases) for m in self.models()}
+    def all_versions(self, models: Sequence[RegisteredModel] | None = None) -> list[ModelVersion]:
+        """All versions of all models, newest first within each.
+
+        Args:
+            models: all registered models, where they were read already.
+        """
+        aliases = {m.name: dict(m.aliases) for m in (self.models() if models is None else models)}
         found = self._search(None, {})
         return [
             convert_aliases(v, aliases.get(v.model, {}))
