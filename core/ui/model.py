@@ -152,17 +152,22 @@ def _chosen(dossier: Dossier) -> ModelVersion:
 
 def _metrics(found: Look, bar: "st.delta_generator.DeltaGenerator") -> list[str]:
     """Which metrics are columns; those first that most versions have."""
-    names = found.measured.of("metrics")
-    if not names:
+    order = _ordered(found)
+    if not order:
         return []
-    frame = found.measured.frame
-    order = sorted(names, key=lambda n: (-int(frame[n].notna().sum()), _is_time(n)))
     with bar.popover(t("model.columns"), icon=":material/view_column:"):
         chosen = st.multiselect(
             t("model.metrics"), [runs.label(n) for n in order], key="metrics", bind="query-params",
             placeholder=t("model.metrics_place", n=min(MOST_METRICS, len(order))),
         )  # fmt: skip
     return [f"metrics.{c}" for c in chosen] or order[:MOST_METRICS]
+
+
+def _ordered(found: Look) -> list[str]:
+    """The metrics of the versions, those first that most versions have."""
+    frame = found.measured.frame
+    names = found.measured.of("metrics")
+    return sorted(names, key=lambda n: (-int(frame[n].notna().sum()), _is_time(n)))
 
 
 def _is_time(name: str) -> bool:
@@ -401,18 +406,32 @@ def _aliases(dossier: Dossier, version: ModelVersion) -> None:
     if others:
         listed = ", ".join(t("models.alias", alias=a, version=n) for a, n in others)
         st.caption(md("model.alias.others", aliases=listed))
-    with st.form(f"alias_set:{model}:{number}", border=False):
-        with st.container(horizontal=True, vertical_alignment="bottom"):
-            word = st.text_input(t("model.alias.name"), key=f"alias:{model}:{number}", width=240)
-            pressed = st.form_submit_button(t("model.alias.set", version=number))
+    _point(dossier, number)
+
+
+def _point(dossier: Dossier, number: int) -> None:
+    """Point an alias at a version; what that means stands below before it is done."""
+    here, model = deck(), dossier.model.name
+    key = f"alias:{model}:{number}"
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        word = st.text_input(t("model.alias.name"), key=key, width=240)
+        pressed = st.button(t("model.alias.set", version=number), key=f"{key}:do")
+    alias = (word or "").strip()
+    now = (alias, dossier.model.aliases.get(alias))
+    # As in a move: what was confirmed stood on the page in the run before.
+    drawn: tuple[str, int | None] = st.session_state.get(f"{key}:drawn", now)
+    seen = drawn if pressed and drawn[0] == alias else now
+    st.session_state[f"{key}:drawn"] = seen
+    rung = dossier.ladder.rung_of_alias(alias)
+    if rung is not None:
+        st.warning(md("model.alias.warn", alias=alias, rung=rung.name, version=number))
+    if alias and seen[1] not in (None, number):
+        st.caption(md("model.alias.moves", alias=alias, before=seen[1], version=number))
+    else:
         st.caption(t("model.alias.help"))
     if pressed:
-        alias = (word or "").strip()
         try:
-            set_alias(
-                here.mlflow, here.ledger, here.actor, model, alias, number,
-                seen=dossier.model.aliases.get(alias),
-            )  # fmt: skip
+            set_alias(here.mlflow, here.ledger, here.actor, model, alias, number, seen=seen[1])
         finally:
             forget()
         _done("model.alias.was_set", alias=alias, version=number)
@@ -483,7 +502,7 @@ def story(found: Look) -> None:
 
 
 def _chart(found: Look) -> None:
-    names = [runs.label(n) for n in found.measured.of("metrics")]
+    names = [runs.label(n) for n in _ordered(found)]
     if not names:
         parts.empty(t("model.no_metrics"), "show_chart")
         return
@@ -513,6 +532,7 @@ def _history(dossier: Dossier) -> None:
         parts.empty(t("model.history.none"), "history")
         return
     column = st.column_config
+    states = [t(f"model.history.{state}") for state in State]
     st.dataframe(
         pd.DataFrame(
             {
@@ -520,24 +540,26 @@ def _history(dossier: Dossier) -> None:
                 "what": [r.sentence for r in rows],
                 "who": [r.actor for r in rows],
                 "result": [[t(f"model.history.{r.state}")] for r in rows],
-                "steps": ["; ".join(s.sentence for s in r.steps) for r in rows],
                 "comment": [r.comment for r in rows],
+                "steps": ["; ".join(s.sentence for s in r.steps if not s.key) for r in rows],
                 "message": [r.message for r in rows],
             }
         ),
         hide_index=True, alt=t("model.history.alt"), placeholder="",
         column_config={
-            "when": column.DatetimeColumn(t("model.history.when"), format="YYYY-MM-DD HH:mm:ss"),
+            "when": column.DatetimeColumn(
+                t("model.history.when"), format="YYYY-MM-DD HH:mm:ss",
+                timezone=st.context.timezone,
+            ),
             "what": column.TextColumn(t("model.history.what")),
             "who": column.TextColumn(t("model.history.who")),
             "result": column.MultiselectColumn(
-                t("model.history.result"),
-                options=[t(f"model.history.{s}") for s in State],
+                t("model.history.result"), options=states,
                 color=["blue", "green", "orange", "red", "orange"],
             ),
+            "comment": column.TextColumn(t("model.history.comment"), width=260),
             "steps": column.TextColumn(t("model.history.steps"), width="large"),
-            "comment": column.TextColumn(t("model.history.comment"), width="medium"),
-            "message": column.TextColumn(t("model.history.message"), width="medium"),
+            "message": column.TextColumn(t("model.history.message"), width="large"),
         },
     )  # fmt: skip
     st.caption(_history_said(rows))

@@ -22,7 +22,7 @@ from core.ui.markup import md, safe
 
 COMMENT_LENGTH = 2000
 _ICONS = {
-    StepKind.SET_STAGE: "trending_flat",
+    StepKind.SET_STAGE: "flag",
     StepKind.SET_ALIAS: "sell",
     StepKind.DELETE_ALIAS: "label_off",
     StepKind.SET_TAG: "tag",

@@ -103,9 +103,9 @@ def _table(found: Sequence[Summary]) -> str | None:
         {
             "open": [t("models.open")] * len(found),
             "name": names,
-            "versions": [s.versions for s in found],
             **{rung: [numbers(s.held[rung]) for s in found] for rung in rungs},
             "aliases": [_aliases(s.model.aliases) for s in found],
+            "versions": [s.versions for s in found],
             "changed": pd.to_datetime([s.changed_at for s in found], utc=True),
             "description": [s.model.description for s in found],
         }
