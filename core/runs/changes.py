@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from core.errors import InvalidInput
+from core.errors import Conflict, InvalidInput
 from core.mlflow_api import Mlflow
 from core.mlflow_api.nouns import NOTE_TAG
 from core.texts import t
@@ -46,8 +46,13 @@ def create_experiment(mlflow: Mlflow, name: str, description: str = "") -> str:
         InvalidInput: the name is blank or too long.
         Conflict: there is one of that name, perhaps a deleted one.
     """
+    kept = _name(name)
+    there = mlflow.tracking.experiment_by_name(kept)
+    if there is not None:
+        key = "deleted" if there.lifecycle_stage == "deleted" else "active"
+        raise Conflict(t(f"runs.name.taken_{key}", name=kept), t("runs.name.taken_next"))
     tags = {NOTE_TAG: description.strip()} if description.strip() else {}
-    return mlflow.tracking.create_experiment(_name(name), tags)
+    return mlflow.tracking.create_experiment(kept, tags)
 
 
 def delete_experiments(mlflow: Mlflow, experiment_ids: Sequence[str]) -> None:

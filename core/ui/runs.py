@@ -1,7 +1,8 @@
 """Runs on pages: what is read of them, remembered, and the table that they stand in."""
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
 import pandas as pd
@@ -98,6 +99,16 @@ def label(column: str) -> str:
     return column.partition(".")[2] or column
 
 
+def instants(times: Iterable[datetime | None]) -> pd.Series:
+    """Times as a column of a table, shown in the viewer's zone.
+
+    In Arrow's own type: converting pandas' type warns about a deprecation for each table.
+    """
+    return pd.Series(pd.to_datetime(list(times), utc=True)).astype(
+        "timestamp[ms, tz=UTC][pyarrow]"
+    )
+
+
 def cells(
     rows: RunTable, columns: Sequence[str], names: dict[str, str], parents: dict[str, str]
 ) -> pd.DataFrame:
@@ -119,7 +130,7 @@ def cells(
             [parts.state_name(s), t("runs.deleted")] if gone else [parts.state_name(s)]
             for s, gone in zip(frame["status"], frame["deleted"], strict=True)
         ],
-        "started_at": frame["started_at"],
+        "started_at": instants(frame["started_at"]),
         "seconds": pd.to_timedelta(frame["seconds"], unit="s"),
     }
     if names:

@@ -109,10 +109,10 @@ def _cells(shown: Sequence[Experiment], known: Mapping[str, Activity | None]) ->
                 a.text if a else ("…" if e.id not in known else "–")
                 for e, a in zip(shown, activity, strict=True)
             ],
-            "last": pd.to_datetime([a.last if a else None for a in activity], utc=True),
+            "last": runs.instants(a.last if a else None for a in activity),
             "description": [e.tags.get(NOTE_TAG, "") for e in shown],
             "tags": [[f"{k}: {v}" for k, v in tags.items()] for tags in own],
-            "created": pd.to_datetime([e.created_at for e in shown], utc=True),
+            "created": runs.instants(e.created_at for e in shown),
             "id": [e.id for e in shown],
         }
     )
