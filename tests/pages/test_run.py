@@ -1,0 +1,182 @@
+"""One run: its head, its sections, and what can be done to it."""
+
+import pytest
+
+from core.ui.deck import deck
+from tests.pages.conftest import HOSTILE, Open, Store, drawn, markdown_of
+
+SECTIONS = ("Overview", "Curves", "Artifacts", "Models", "Inputs", "Tags", "Related")
+
+
+class TestHead:
+    def test_what_it_is(self, store: Store, open_page: Open) -> None:
+        app = open_page("run", run=store.run)
+        assert not app.exception
+        assert not app.error
+        assert app.title[0].value == "forest\\-a"
+        said = drawn(app)
+        for text in ("Finished", "ada", store.run, "1 min 01 s"):
+            assert text in said
+
+    @pytest.mark.parametrize("wrong", ["", "nope", "f" * 32, "x" * 500, "'; --"])
+    def test_an_unknown_run_is_said(self, store: Store, open_page: Open, wrong: str) -> None:
+        app = open_page("run", run=wrong)
+        assert len(app.error) == 1
+        assert not app.exception
+
+    def test_rename_describe(self, own_store: Store, open_page: Open) -> None:
+        app = open_page("run", run=own_store.run)
+        next(f for f in app.text_input if f.label == "New name").set_value("oak")
+        next(b for b in app.button if b.label == "Rename").click().run()
+        assert app.title[0].value == "oak"
+        app.text_area[0].set_value("line\n![](http://127.0.0.1:9/x)")
+        next(b for b in app.button if b.label == "Save").click().run()
+        assert "![](http://127.0.0.1:9/x)" in [t.value for t in app.text][-1]
+        assert "![](" not in markdown_of(app)
+
+    def test_delete_then_restore(self, own_store: Store, open_page: Open) -> None:
+        app = open_page("run", run=own_store.run)
+        assert "Delete the run **forest\\-a**?" in drawn(app)
+        app.button(key="run_delete").click().run()
+        assert "Deleted" in drawn(app)
+        app.button(key="run_restore").click().run()
+        assert deck().mlflow.tracking.run(own_store.run).lifecycle_stage == "active"
+
+    @pytest.mark.parametrize("section", SECTIONS)
+    def test_hostile_text_is_text(self, store: Store, open_page: Open, section: str) -> None:
+        app = open_page("run", run=store.hostile_run, section=section)
+        assert not app.exception
+        assert not app.error
+        assert "![](" not in markdown_of(app)
+        assert ":red[" not in markdown_of(app)
+        assert "\u202e" not in markdown_of(app)
+
+
+class TestSections:
+    def test_overview(self, store: Store, open_page: Open) -> None:
+        app = open_page("run", run=store.run)
+        params, metrics = (frame.value for frame in app.dataframe[:2])
+        assert dict(zip(params["name"], params["value"], strict=True)) == {
+            "depth": "3",
+            "rate": "0.1",
+            "seed": "1",
+        }
+        assert dict(zip(metrics["name"], metrics["value"], strict=True))["accuracy"] == "0.910000"
+
+    def test_nan_and_long_values(self, store: Store, open_page: Open) -> None:
+        app = open_page("run", run=store.hostile_run)
+        assert app.dataframe[0].value["value"].iloc[0] == HOSTILE
+        assert app.dataframe[1].value["value"].iloc[0] == "NaN"
+
+    def test_curves(self, store: Store, open_page: Open) -> None:
+        app = open_page("run", run=store.run, section="Curves")
+        assert not app.exception
+        assert len(app.get("plotly_chart")) == 1
+        assert app.multiselect(key="metric").value == ["accuracy", "loss"]
+        assert "Only one value was logged of: accuracy" in drawn(app).replace("\\", "")
+
+    def test_curves_of_a_running_run_are_live(self, store: Store, open_page: Open) -> None:
+        app = open_page("run", run=store.running, section="Curves", metric=["loss"])
+        assert not app.exception
+        assert "2 points drawn" in drawn(app).replace("\\", "")
+        assert "so far" in drawn(app)
+
+    def test_inputs(self, store: Store, open_page: Open) -> None:
+        app = open_page("run", run=store.run, section="Inputs")
+        said = drawn(app).replace("\\", "")
+        for text in ("cells", "training", "Digest abc123", "num_rows: 455"):
+            assert text in said
+        assert list(app.dataframe[0].value["name"]) == ["radius"]
+
+    def test_tags(self, own_store: Store, open_page: Open) -> None:
+        app = open_page("run", run=own_store.run, section="Tags")
+        key, value = (f for f in app.text_input if f.label in ("Key", "Value"))
+        key.set_value("team")
+        value.set_value("blue")
+        next(b for b in app.button[3:] if b.label == "Save").click().run()
+        assert list(app.dataframe[0].value["name"]) == ["team"]
+        app.button(key="tag_remove_do").click().run()
+        assert "team" not in deck().mlflow.tracking.run(own_store.run).tags
+
+    def test_related(self, store: Store, open_page: Open) -> None:
+        app = open_page("run", run=store.run, section="Related")
+        assert list(app.dataframe[0].value["name"]) == ["↳ fold-1", "↳ fold-0"]
+        app = open_page("run", run=store.child, section="Related")
+        assert "Nested in" in drawn(app)
+        assert "forest\\-a" in [link.label for link in app.get("page_link")]
+
+
+class TestModels:
+    def test_register_a_new_model_then_the_same_again(
+        self, own_store: Store, open_page: Open
+    ) -> None:
+        app = open_page("run", run=own_store.run, section="Models")
+        assert not app.exception
+        assert list(app.dataframe[0].value["type"]) == ["double", "long"]
+        for _ in range(2):
+            app.selectbox[0].set_value("cells")
+            next(b for b in app.button if b.label == "Register").click().run()
+            assert not app.error
+            (version,) = deck().mlflow.registry.versions("cells")
+        assert version.run_id == own_store.run
+        assert version.logged_model_id == own_store.model_id
+        assert version.tags["modeldeck.registered_by"] == deck().actor.name
+        assert "cells, version 1" in drawn(app).replace("\\", "")
+
+    def test_no_name(self, own_store: Store, open_page: Open) -> None:
+        app = open_page("run", run=own_store.run, section="Models")
+        next(b for b in app.button if b.label == "Register").click().run()
+        assert "type the name of a new one" in app.error[0].value
+
+    def test_a_run_without_models(self, store: Store, open_page: Open) -> None:
+        assert "logged no model" in drawn(open_page("run", run=store.other, section="Models"))
+
+
+class TestArtifacts:
+    def test_folders(self, store: Store, open_page: Open) -> None:
+        app = open_page("run", run=store.run, section="Artifacts")
+        assert app.dataframe[0].value["name"].iloc[0].endswith("deep")
+        app = open_page("run", run=store.run, section="Artifacts", path="deep/er")
+        assert app.dataframe[0].value["name"].iloc[0].strip() == "log.txt"
+        app.button(key="crumb_0").click().run()
+        assert app.dataframe[0].value["name"].iloc[0].endswith("er")
+
+    @pytest.mark.parametrize(
+        ("file", "said"),
+        [
+            ("table.csv", "2 rows."),
+            ("scores.json", "2 rows."),
+            ("tree.json", ""),
+            ("notes.md", "![](http://127.0.0.1:9/x)"),
+            ("page.html", "<script>alert(1)</script>"),
+            ("broken.png", "damaged"),
+            ("weights.bin", "not shown here (2.0 kB)"),
+            ("big.txt", "Files up to 5.0 MB are shown here; this one has 6.0 MB"),
+        ],
+    )
+    def test_previews(self, store: Store, open_page: Open, file: str, said: str) -> None:
+        app = open_page("run", run=store.run, section="Artifacts", file=file)
+        assert not app.exception
+        assert not app.error
+        assert said in drawn(app).replace("\\", "")
+        assert "![](" not in markdown_of(app)
+        assert len(app.get("download_button")) == 1
+
+    def test_cells_are_as_they_were_written(self, store: Store, open_page: Open) -> None:
+        app = open_page("run", run=store.run, section="Artifacts", file="table.csv")
+        assert list(app.dataframe[1].value["b"]) == ["=1+1", "x"]
+
+    @pytest.mark.parametrize("path", ["../..", "/etc", "nowhere"])
+    def test_no_way_out(self, store: Store, open_page: Open, path: str) -> None:
+        app = open_page("run", run=store.run, section="Artifacts", path=path, file="passwd")
+        assert not app.exception
+        assert len(app.error) == 1
+
+    def test_files_of_a_logged_model(self, store: Store, open_page: Open) -> None:
+        files = f"logged model model · {store.model_id}"
+        app = open_page("run", run=store.run, section="Artifacts", files=files, file="MLmodel")
+        assert "loader_module" in app.code[0].value
+
+    def test_none(self, store: Store, open_page: Open) -> None:
+        said = drawn(open_page("run", run=store.other, section="Artifacts"))
+        assert "This run has no artifacts" in said
