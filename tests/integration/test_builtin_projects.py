@@ -1,7 +1,6 @@
 """The built-in projects against a real store: started as they are, read back from MLflow."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -20,12 +19,26 @@ from mlflow.entities import Run
 from core.training.builtin.families import FAMILIES
 from core.training.builtin.sample.plan import SAMPLE, TAG
 from core.training.builtin.sample.train import Existing, find_existing
+from tests.servers import MlflowServer, clean_environment
 from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
 PROJECT = ROOT / "core" / "training" / "builtin" / "tabular"
 PARENT = "mlflow.parentRunId"
 STOP_SECONDS = 10.0
+
+
+def start(folder: Path, uri: str, *command: str, **variables: str) -> "subprocess.Popen[str]":
+    """Start a child as the worker does: argument list, no shell, from a folder of its own."""
+    environment = clean_environment({"MLFLOW_TRACKING_URI": uri, **variables})
+    return subprocess.Popen(
+        command,
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
 
 
 @dataclass
@@ -48,21 +61,8 @@ class Store:
         return f"sqlite:///{self.folder / 'mlflow.db'}"
 
     def start(self, *command: str, **variables: str) -> "subprocess.Popen[str]":
-        """Start a child as the worker does: argument list, no shell, from a folder of its own."""
-        environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")},
-            "MLFLOW_TRACKING_URI": self.uri,
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-            **variables,
-        }
-        return subprocess.Popen(
-            command,
-            cwd=self.folder,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        """Start a child on this store."""
+        return start(self.folder, self.uri, *command, **variables)
 
     def train(self, **params: str) -> "tuple[str, subprocess.Popen[str]]":
         """Create a run, and start the project's script on it."""
@@ -268,6 +268,32 @@ def test_a_fault_in_the_program_fails_the_run(store: Store) -> None:
     assert "NotADirectoryError" in ended(child)
     assert child.returncode == 1
     assert store.client.get_run(run_id).info.status == "FAILED"
+
+
+def test_a_run_of_its_own_on_a_server_is_registered_there(
+    mlflow_server: MlflowServer, tmp_path: Path
+) -> None:
+    words = ["--family=linear", "--data=bundled:diabetes", "--register_as=on a server"]
+    script = str(PROJECT / "train.py")
+    child = start(
+        tmp_path,
+        mlflow_server.url,
+        sys.executable,
+        script,
+        *words,
+        MLFLOW_EXPERIMENT_NAME="trained on a server",
+    )
+    output = ended(child)
+    assert child.returncode == 0, output
+    client = MlflowClient(mlflow_server.url)
+    version = client.get_model_version("on a server", "1")
+    run = client.get_run(version.run_id)
+    assert (run.info.run_name, run.info.status) == ("linear on diabetes", "FINISHED")
+    assert client.get_experiment(run.info.experiment_id).name == "trained on a server"
+    assert {file.path for file in client.list_artifacts(run.info.run_id, "plots")} >= {
+        "plots/residuals.png",
+        "plots/predicted_and_actual.png",
+    }
 
 
 # ------------------------------------------------------------------------------------ the sample

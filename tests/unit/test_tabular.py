@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import skops.io
 import yaml
+from sklearn.metrics import accuracy_score, log_loss, r2_score, root_mean_squared_error
 
 from core.training.builtin import modelling
 from core.training.builtin.data import BUNDLED, Table, load, split
@@ -234,6 +235,24 @@ def test_a_curve_is_really_measured_and_ends_at_the_finished_model(family: str, 
         error = trained.pipeline.predict(rows.x_test) - rows.y_test
         assert trained.metrics["test_rmse"] == pytest.approx(float(np.sqrt((error**2).mean())))
         assert trained.metrics["test_r2"] > 0.1
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_measures_are_those_of_scikit_learn(family: str, table: Table, tmp_path: Path) -> None:
+    rows = split(table, 0.25, 0)
+    trained = modelling.train(table, recipe(family), rows)
+    chances = trained.pipeline.predict_proba(rows.x_test)
+    assert trained.metrics["test_log_loss"] == pytest.approx(log_loss(rows.y_test, chances))
+    predicted = trained.pipeline.predict(rows.x_test)
+    assert trained.metrics["test_accuracy"] == accuracy_score(rows.y_test, predicted)
+    people().to_csv(tmp_path / "p.csv", index=False)
+    table = load(str(tmp_path / "p.csv"), "$x|y$")
+    rows = split(table, 0.25, 0)
+    trained = modelling.train(table, recipe(family), rows)
+    predicted = trained.pipeline.predict(rows.x_test)
+    assert trained.metrics["test_r2"] == pytest.approx(r2_score(rows.y_test, predicted))
+    expected = root_mean_squared_error(rows.y_test, predicted)
+    assert trained.metrics["test_rmse"] == pytest.approx(expected)
 
 
 def test_a_forest_grown_in_portions_is_the_forest_grown_at_once() -> None:

@@ -179,6 +179,7 @@ def register(
         name,
         source=f"models:/{made.model_id}",
         run_id=made.run_id,
+        model_id=made.model_id,  # a server refuses the source without it, a database does not ask
         description=description or None,
         tags=dict(tags or {}),
     )

@@ -21,6 +21,7 @@ from types import FrameType
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[4]))  # `mlflow run` starts this file alone
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # the log is for people
 
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
