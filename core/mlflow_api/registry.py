@@ -1,14 +1,23 @@
 """Registered models, their versions, stages and aliases."""
 
+import os
+import threading
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from core.mlflow_api import convert, ids
 from core.mlflow_api.gateway import Gateway, Kind
 from core.mlflow_api.nouns import ModelVersion, RegisteredModel
 from core.texts import t
 
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
 STAGES = ("None", "Staging", "Production", "Archived")
+_DEFAULT_NAME = "MLFLOW_TRACKING_URI"
+_DEFAULT_STORE = threading.Lock()
 
 
 class Registry:
@@ -98,10 +107,10 @@ class Registry:
         """Make a version of an existing registered model from a logged model or artifact."""
         checked = ids.model_name(name)
         model_id = source.removeprefix("models:/") if source.startswith("models:/m-") else None
-        return self._gateway.write(
-            t("mlflow.action.create_version", name=name),
-            lambda c: convert.model_version(
-                c.create_model_version(
+
+        def call(client: "MlflowClient") -> ModelVersion:
+            with self._as_default_store():
+                made = client.create_model_version(
                     checked,
                     source,
                     run_id,
@@ -109,11 +118,10 @@ class Registry:
                     description=description or None,
                     await_creation_for=0,
                     model_id=model_id,
-                ),
-                {},
-            ),
-            Kind.PAGE,
-        )
+                )
+            return convert.model_version(made, {})
+
+        return self._gateway.write(t("mlflow.action.create_version", name=name), call, Kind.PAGE)
 
     def set_stage(self, name: str, number: int, stage: str) -> None:
         """Move one version to a stage; no other version is touched.
@@ -201,11 +209,27 @@ class Registry:
             lambda c: c.delete_registered_model_tag(checked, key),
         )
 
+    @contextmanager
+    def _as_default_store(self) -> Iterator[None]:
+        """Name our database where MLflow looks for a default, for the length of one call.
+
+        A database store resolves ``models:/m-…`` through a client of its own on the process's
+        default store, which would be a new ``mlflow.db`` in the folder one stands in.
+        """
+        with _DEFAULT_STORE:
+            before = os.environ.get(_DEFAULT_NAME)
+            if self._gateway.is_database:
+                os.environ[_DEFAULT_NAME] = self._gateway.tracking_uri
+            try:
+                yield
+            finally:
+                if before is None:
+                    os.environ.pop(_DEFAULT_NAME, None)
+                else:
+                    os.environ[_DEFAULT_NAME] = before
+
     def _search(self, name: str | None, aliases: dict[str, int]) -> list[ModelVersion]:
-        checked = ids.model_name(name) if name is not None else None
-        # A quote in a name breaks MLflow's filter, which knows no escapes: take the other quote.
-        quote = '"' if checked and "'" in checked else "'"
-        text = f"name = {quote}{checked}{quote}" if checked else ""
+        text = _name_filter(ids.model_name(name)) if name is not None else ""
         found: list[ModelVersion] = []
         token: str | None = None
         while True:
@@ -216,10 +240,24 @@ class Registry:
                 ),
                 Kind.PAGE,
             )
-            found += [convert.model_version(v, aliases) for v in page]
+            found += [convert.model_version(v, aliases) for v in page if name in (None, v.name)]
             token = page.token
             if not token:
                 return sorted(found, key=lambda v: -v.version)
+
+
+def _name_filter(name: str) -> str:
+    """A filter that finds the versions of a model, and where it cannot be helped others too.
+
+    MLflow's filters know no escapes: with one kind of quote in the name the other is taken, with
+    both a pattern in which any character stands for what cannot be written.
+    """
+    if "'" not in name:
+        return f"name = '{name}'"
+    if '"' not in name:
+        return f'name = "{name}"'
+    pattern = name.replace("'", "_").replace("\\", "_")
+    return f"name LIKE '{pattern}'"
 
 
 def convert_aliases(version: ModelVersion, aliases: Mapping[str, int]) -> ModelVersion:
