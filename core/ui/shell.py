@@ -19,9 +19,16 @@ from core.ui.markup import md  # noqa: E402
 from core.ui.navigation import pages  # noqa: E402
 from core.ui.parts import say_done  # noqa: E402
 
-st.set_page_config(page_title=t("nav.app"), page_icon=":material/deployed_code:", layout="wide")
-st.logo(Path(__file__).with_name("logo.svg"), size="large")
+PICTURES = Path(__file__).parent
+
 chosen = st.navigation(pages())
+# A Material icon as the tab's icon would be fetched from a font server on the internet.
+st.set_page_config(
+    page_title=f"{chosen.title} · {t('nav.app')}",
+    page_icon=str(PICTURES / "icon.svg"),
+    layout="wide",
+)
+st.logo(PICTURES / "logo.svg", size="large")
 here = deck()
 with st.sidebar:
     st.caption(md("shell.where", address=here.mlflow.address, person=here.actor.name))
