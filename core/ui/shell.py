@@ -21,13 +21,11 @@ from core.ui.parts import say_done  # noqa: E402
 
 PICTURES = Path(__file__).parent
 
+# Set before the menu is made: a page's Material icon as the tab's icon would be fetched from a
+# font server on the internet.
+st.set_page_config(page_icon=str(PICTURES / "icon.svg"), layout="wide")
 chosen = st.navigation(pages())
-# A Material icon as the tab's icon would be fetched from a font server on the internet.
-st.set_page_config(
-    page_title=f"{chosen.title} · {t('nav.app')}",
-    page_icon=str(PICTURES / "icon.svg"),
-    layout="wide",
-)
+st.set_page_config(page_title=f"{chosen.title} · {t('nav.app')}")
 st.logo(PICTURES / "logo.svg", size="large")
 here = deck()
 with st.sidebar:
