@@ -278,7 +278,7 @@ def _nearest(typed: str, columns: Sequence[str]) -> str:
     """The column whose name is nearest to ``typed``, within its kind where it names one."""
     prefix, dot, rest = typed.partition(".")
     kind = _ALIASES.get(prefix.lower()) if dot else None
-    name = (rest if kind else typed).strip(_QUOTES).lower()
+    name = (rest if dot else typed).strip(_QUOTES).lower()
     pool = {
         c: c.partition(".")[2].lower() for c in columns if kind is None or c.startswith(f"{kind}.")
     }

@@ -122,7 +122,7 @@ class TestRuns:
         assert "Write = instead of ==" in said
         assert "metrics.accuracy >" in said
         app.text_input(key="filter").set_value("metrics.accuracy > 0.92").run()
-        assert not app.error
+        assert not [e.value for e in app.error]
         assert names(app) == ["forest-b"]
 
     def test_a_misspelt_name_is_offered(self, store: Store, open_page: Open) -> None:
@@ -197,4 +197,4 @@ class TestRuns:
         monkeypatch.setattr(runs.runs, "query", lambda _, q: asked.append(q))
         app.run()
         assert asked == []
-        assert not app.error
+        assert not [e.value for e in app.error]

@@ -1,0 +1,251 @@
+"""Histories, counts, previews and inputs: what pages read of runs."""
+
+import io
+import json
+import threading
+from collections.abc import Iterator
+
+import pandas as pd
+import pytest
+
+from core.errors import Conflict, InvalidInput, OutcomeUnknown
+from core.mlflow_api import Mlflow, connect
+from core.mlflow_api.nouns import DatasetInput
+from core.people import Actor
+from core.registry.register import register
+from core.runs import changes, inputs, preview
+from core.runs.activity import Counter
+from core.runs.curves import Histories, Wanted
+from core.runs.preview import Kind
+from core.settings import load
+from tests.waiting import until
+
+
+@pytest.fixture(scope="module")
+def mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mlflow]:
+    """An empty store."""
+    made = connect(load({"MODELDECK_HOME": str(tmp_path_factory.mktemp("home"))}))
+    yield made
+    made.gateway.close()
+
+
+def a_run(mlflow: Mlflow, experiment: str, metrics: dict[str, list[float]]) -> Wanted:
+    """A finished run with histories."""
+    made = mlflow.tracking.create_run(experiment, "r")
+
+    def log(client: object) -> None:
+        for key, values in metrics.items():
+            for step, value in enumerate(values):
+                client.log_metric(made.id, key, value, step=step)  # type: ignore[attr-defined]
+
+    mlflow.gateway.write("logging", log)
+    mlflow.tracking.set_status(made.id, "FINISHED")
+    return Wanted(made.id, "r", True, frozenset(metrics))
+
+
+class TestHistories:
+    def test_points_progress_and_caps(self, mlflow: Mlflow) -> None:
+        where = mlflow.tracking.create_experiment("histories")
+        runs = [a_run(mlflow, where, {"a": [1.0, 2.0], "b": [3.0]}) for _ in range(3)]
+        told: list[tuple[int, int]] = []
+        reader = Histories(mlflow)
+        found = reader.curves(runs, ["a", "b"], lambda n, of: told.append((n, of)))
+        assert (found.read, found.existing) == (6, 6)
+        assert told == [(i, 6) for i in range(1, 7)]
+        assert len(found.points) == 9
+        assert found.single == ("b",)
+        assert list(found.points.columns) == ["run_id", "run_name", "key", "step", "value", "at"]
+        assert reader.curves(runs, ["a"], most=2).read == 2
+
+    def test_what_has_ended_is_read_once(
+        self, mlflow: Mlflow, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        where = mlflow.tracking.create_experiment("once")
+        run = a_run(mlflow, where, {"a": [1.0, 2.0]})
+        reader = Histories(mlflow)
+        first = reader.curves([run], ["a"])
+
+        def fail(*_: object) -> None:
+            raise AssertionError("asked again")
+
+        monkeypatch.setattr(mlflow.tracking, "metric_history", fail)
+        pd.testing.assert_frame_equal(reader.curves([run], ["a"]).points, first.points)
+
+    def test_a_failure_rises(self, mlflow: Mlflow) -> None:
+        gone = Wanted("no id", "gone", True, frozenset({"a"}))
+        with pytest.raises(InvalidInput):
+            Histories(mlflow).curves([gone], ["a"])
+
+    def test_nothing(self, mlflow: Mlflow) -> None:
+        assert Histories(mlflow).curves([], ["a"]).points.empty
+
+
+class TestCounter:
+    def test_counts_in_the_background(self, mlflow: Mlflow) -> None:
+        where = mlflow.tracking.create_experiment("counted")
+        a_run(mlflow, where, {})
+        counter = Counter(mlflow)
+        found = until(lambda: counter.look([where]).get(where), 10, "a count")
+        assert (found.text, found.more) == ("1", False)
+        assert found.last is not None
+        a_run(mlflow, where, {})
+        assert counter.look([where])[where] == found
+        counter.forget()
+        assert until(lambda: counter.look([where]).get(where), 10, "a count").runs == 2
+
+    def test_never_waits_longer_than_its_patience(
+        self, mlflow: Mlflow, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        go = threading.Event()
+        search = mlflow.tracking.search
+
+        def slow(*args: object, **more: object) -> object:
+            go.wait(20)
+            return search(["0"])
+
+        monkeypatch.setattr(mlflow.tracking, "search", slow)
+        counter = Counter(mlflow)
+        assert counter.look(["0"], patience=0.01) == {}
+        go.set()
+        assert until(lambda: counter.look(["0"]).get("0"), 10, "a count").runs == 0
+
+
+class TestChanges:
+    def test_names(self, mlflow: Mlflow) -> None:
+        for bad in ("", "   ", "x" * 501):
+            with pytest.raises(InvalidInput):
+                changes.create_experiment(mlflow, bad)
+
+    def test_taken_names(self, mlflow: Mlflow) -> None:
+        made = changes.create_experiment(mlflow, "taken", "why")
+        with pytest.raises(Conflict, match="already"):
+            changes.create_experiment(mlflow, " taken ")
+        changes.delete_experiments(mlflow, [made])
+        with pytest.raises(Conflict, match="deleted experiment"):
+            changes.create_experiment(mlflow, "taken")
+        changes.restore_experiments(mlflow, [made])
+        assert mlflow.tracking.experiment(made).lifecycle_stage == "active"
+
+
+class TestRegister:
+    @pytest.fixture
+    def model(self, mlflow: Mlflow) -> tuple[str, str]:
+        """A run and a model that it logged."""
+        run = a_run(mlflow, "0", {})
+        made = mlflow.gateway.write(
+            "logging", lambda c: c.create_logged_model("0", "m", source_run_id=run.id)
+        )
+        return run.id, made.model_id
+
+    def test_a_new_name_then_the_same_again(self, mlflow: Mlflow, model: tuple[str, str]) -> None:
+        ada = Actor("ada")
+        first = register(mlflow, ada, *model, " fresh ", "about")
+        assert first.made
+        assert first.version.tags["modeldeck.registered_by"] == "ada"
+        assert first.version.description == "about"
+        assert first.version.run_id == model[0]
+        again = register(mlflow, ada, *model, "fresh")
+        assert not again.made
+        assert again.version.version == first.version.version
+
+    def test_a_lost_reply_is_looked_up(
+        self, mlflow: Mlflow, model: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        create = mlflow.registry.create_version
+
+        def lost(*args: object, **more: object) -> None:
+            create(*args, **more)  # type: ignore[arg-type]
+            raise OutcomeUnknown("no reply")
+
+        monkeypatch.setattr(mlflow.registry, "create_version", lost)
+        made = register(mlflow, Actor("ada"), *model, "lost")
+        assert made.made
+        assert len(mlflow.registry.versions("lost")) == 1
+
+    @pytest.mark.parametrize("name", ["", "  ", "a/b", "a:b", "\x00"])
+    def test_names_that_no_model_has(
+        self, mlflow: Mlflow, model: tuple[str, str], name: str
+    ) -> None:
+        with pytest.raises(InvalidInput):
+            register(mlflow, Actor("ada"), *model, name)
+
+
+class TestPreview:
+    @pytest.mark.parametrize(
+        ("path", "kind"),
+        [
+            ("a/roc.PNG", Kind.IMAGE), ("t.csv", Kind.TABLE), ("t.parquet", Kind.TABLE),
+            ("x.json", Kind.JSON), ("README.md", Kind.TEXT), ("model/MLmodel", Kind.TEXT),
+            ("logo.svg", Kind.TEXT), ("m.pkl", Kind.OTHER), ("noending", Kind.OTHER),
+        ],
+    )  # fmt: skip
+    def test_kinds(self, path: str, kind: Kind) -> None:
+        assert preview.kind_of(path) is kind
+
+    def test_csv_is_capped_and_says_so(self) -> None:
+        text = "a\n" + "\n".join(str(i) for i in range(preview.ROWS + 5))
+        table = preview.as_table("x.csv", text.encode())
+        assert (len(table.frame), table.more, table.rows) == (preview.ROWS, True, None)
+
+    def test_parquet_knows_its_length(self) -> None:
+        data = io.BytesIO()
+        pd.DataFrame({"a": range(3000), "b": [{"x": 1}] * 3000}).to_parquet(data)
+        table = preview.as_table("x.parquet", data.getvalue())
+        assert (len(table.frame), table.rows, table.more) == (preview.ROWS, 3000, True)
+        assert table.frame["b"].iloc[0] == '{"x": 1}'
+
+    @pytest.mark.parametrize("path", ["x.parquet", "x.csv"])
+    def test_damaged_tables(self, path: str) -> None:
+        with pytest.raises(InvalidInput):
+            preview.as_table(path, b"")
+
+    def test_damaged_pictures(self) -> None:
+        for data in (b"", b"\x89PNG\r\n\x1a\n", b"GIF89a"):
+            with pytest.raises(InvalidInput):
+                preview.as_image(data)
+
+    def test_json_tables(self) -> None:
+        value = {"columns": ["a", "a"], "data": [[1, {"x": 2}], [3, None]]}
+        table = preview.table_in_json(value)
+        assert table is not None
+        assert list(table.frame.columns) == ["a", "a (2)"]
+        assert table.frame.iloc[0, 1] == '{"x": 2}'
+        for other in ({"columns": ["a"], "data": [[1, 2]]}, {"columns": [], "data": []}, [], 1):
+            assert preview.table_in_json(other) is None
+
+    def test_bad_json(self) -> None:
+        for data in (b"{nope", b"[" * 100_000, b"\xff\xfe"):
+            with pytest.raises(InvalidInput):
+                preview.as_json(data)
+
+    def test_text_is_cut(self) -> None:
+        text, length = preview.as_text(b"x" * (preview.TEXT + 5))
+        assert (len(text), length) == (preview.TEXT, preview.TEXT + 5)
+        assert preview.is_binary(b"a\x00b")
+
+
+class TestInputs:
+    def data(self, schema: object = "", profile: object = "", source: object = "") -> DatasetInput:
+        """A data set as a run names it."""
+        texts = [x if isinstance(x, str) else json.dumps(x) for x in (source, schema, profile)]
+        return DatasetInput("d", "1", "code", *texts, "training")
+
+    def test_schema_of_a_table(self) -> None:
+        spec = {"mlflow_colspec": [{"type": "long", "name": "n", "required": False}, "odd"]}
+        table = inputs.schema_of(self.data(spec))
+        assert table is not None
+        assert table.to_dict("records") == [{"name": "n", "type": "long", "required": False}]
+
+    def test_schema_of_an_array(self) -> None:
+        inner = {"type": "tensor", "tensor-spec": {"dtype": "float64", "shape": [-1, 3]}}
+        table = inputs.schema_of(
+            self.data({"mlflow_tensorspec": {"features": json.dumps([inner])}})
+        )
+        assert table is not None
+        assert table["type"].iloc[0] == "tensor(float64) [-1, 3]"
+
+    def test_what_cannot_be_read(self) -> None:
+        for schema in ("", "{", "[]", "3", {"other": 1}):
+            assert inputs.schema_of(self.data(schema)) is None
+        assert inputs.profile_of(self.data(profile="nope")) == []
+        assert inputs.source_of(self.data(source="s3://x")) == [("source", "s3://x")]
