@@ -9,8 +9,9 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from core.errors import DeckError
+from core.people import require_safe_identity
 from core.processes import ROOT
-from core.settings import BadSetting, Settings, load
+from core.settings import BadSetting, Settings, load, require_home
 from core.texts import t
 
 
@@ -23,6 +24,8 @@ def main(arguments: list[str]) -> int:
     command = parser.parse_args(arguments).command
     try:
         settings = load()
+        if command != "stop":
+            require_home(settings)
         return _COMMANDS[command](settings)
     except BadSetting as error:
         return _fail(t("cli.bad_setting"), str(error))
@@ -32,6 +35,7 @@ def main(arguments: list[str]) -> int:
 
 def run(settings: Settings) -> NoReturn:
     """Become the page server."""
+    require_safe_identity(settings, settings.host)
     hosts = dict.fromkeys(["localhost", "127.0.0.1", settings.host, *settings.allowed_hosts])
     flags: list[tuple[str, object]] = [
         ("server.address", settings.host),
@@ -76,7 +80,8 @@ def stop(settings: Settings) -> int:
     from core.lifecycle.deck import open_deck
     from core.lifecycle.running import stop_all
 
-    if not (settings.home / "ledger.db").exists() and settings.ledger_uri.startswith("sqlite"):
+    file = settings.ledger_file
+    if file is not None and not file.exists():
         print(t("cli.nothing"))
         return 0
     clean = stop_all(open_deck(settings), lambda line: print(line, flush=True))

@@ -1,9 +1,9 @@
 """Launcher of every child: runs a command and writes how it ended.
 
 Run as ``python -I core/child.py ENDING COMMAND…``. It is the leader of the child's process group
-and imports next to nothing, so that it costs a few milliseconds and little memory. On SIGTERM it
-passes the signal on and waits; the group is killed by whoever asked for the stop if that takes too
-long.
+and imports next to nothing, so that it costs a few milliseconds and little memory. A SIGTERM is
+sent to the whole group; it waits for the command to end, and whoever asked for the stop kills the
+group if that takes too long.
 """
 
 import json
@@ -16,13 +16,14 @@ import time
 
 def main(ending: str, command: list[str]) -> int:
     """Run ``command``, write ``{"exit_code", "at"}`` to ``ending``, return the exit code."""
+    # The whole group gets a stop: outlive the child, from its first moment. It inherits no handler.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
     try:
         child = subprocess.Popen(command)
     except OSError as error:
         print(f"The command could not be started: {error}", flush=True)
         return _record(ending, 127)
-    signal.signal(signal.SIGTERM, lambda *_: None)  # the whole group gets it; outlive the child
-    signal.signal(signal.SIGINT, lambda *_: None)
     return _record(ending, child.wait())
 
 

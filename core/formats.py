@@ -50,9 +50,9 @@ def size(n: int | float | None) -> str:
     if n is None:
         return NONE
     value = float(n)
-    for unit in ("B", "kB", "MB", "GB"):
-        if abs(value) < 1000:
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+    for unit, digits in (("B", 0), ("kB", 1), ("MB", 1), ("GB", 1)):
+        if abs(round(value, digits)) < 1000:
+            return f"{value:.{digits}f} {unit}"
         value /= 1000
     return f"{value:.1f} TB"
 
@@ -64,9 +64,9 @@ def duration(value: timedelta | float | None) -> str:
     seconds = value.total_seconds() if isinstance(value, timedelta) else float(value)
     if seconds < 0:
         seconds = 0.0
-    if seconds < 1:
+    if round(seconds, 3) < 1:
         return f"{seconds * 1000:.0f} ms"
-    if seconds < 10:
+    if round(seconds, 1) < 10:
         return f"{seconds:.1f} s"
     whole = round(seconds)
     if whole < 60:
@@ -93,11 +93,11 @@ def ago(at: datetime | None, now: datetime) -> str:
     seconds = (now - at).total_seconds()
     if seconds < 45:
         return t("formats.just_now")
-    for unit, length in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
+    for unit, length, most in (("minute", 60, 60), ("hour", 3_600, 24)):
         n = round(seconds / length)
-        if seconds >= length or unit == "minute":
+        if n < most:
             return t(f"formats.ago_{unit}", n=max(1, n))
-    return NONE
+    return t("formats.ago_day", n=round(seconds / 86_400))
 
 
 def in_zone(at: datetime, zone: str | None) -> datetime:

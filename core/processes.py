@@ -10,8 +10,9 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
@@ -29,7 +30,8 @@ class ProcessRef:
 
     pid: int
     started: float
-    """Start time, seconds since the epoch, as the operating system has it."""
+    """Start time in seconds as the operating system counts: since the machine started (Linux) or
+    since the epoch."""
 
 
 @dataclass(frozen=True)
@@ -38,11 +40,12 @@ class Ending:
 
     exit_code: int
     """The exit code; minus the signal's number where a signal ended it."""
-    at: float
-    """Seconds since the epoch."""
+    at: datetime
+    """When, aware, in UTC."""
 
 
 CHILD_MARK = "_MODELDECK_CHILD"
+_SAME_START = 0.05  # seconds; Linux counts in hundredths
 
 
 def clean_environment(extra: Mapping[str, str], *, child_of: str) -> dict[str, str]:
@@ -93,12 +96,11 @@ def start(
 
 def alive(ref: ProcessRef) -> bool:
     """Whether exactly this process still runs (a zombie does not)."""
+    started = _start_time(ref.pid)
+    if started is None or abs(started - ref.started) > _SAME_START:
+        return False
     try:
-        process = psutil.Process(ref.pid)
-        return (
-            abs(process.create_time() - ref.started) < 1.0
-            and process.status() != psutil.STATUS_ZOMBIE
-        )
+        return psutil.Process(ref.pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
 
@@ -107,27 +109,17 @@ def read_ending(path: Path) -> Ending | None:
     """How a child ended, as its launcher wrote it; None where nothing is written (yet)."""
     try:
         data = json.loads(path.read_text("utf-8"))
-        return Ending(int(data["exit_code"]), float(data["at"]))
-    except (FileNotFoundError, ValueError, KeyError):
+        return Ending(int(data["exit_code"]), datetime.fromtimestamp(data["at"], UTC))
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
 
 
 def find_child(child_of: str) -> ProcessRef | None:
     """The living child with this mark that leads its process group; None where there is none."""
-    for process in psutil.process_iter():
-        try:
-            if (
-                process.environ().get(CHILD_MARK) == child_of
-                and os.getpgid(process.pid) == process.pid
-            ):
-                return ProcessRef(process.pid, process.create_time())
-        except (
-            psutil.NoSuchProcess,
-            psutil.AccessDenied,
-            psutil.ZombieProcess,
-            ProcessLookupError,
-        ):
-            continue
+    for pid in _marked(child_of):
+        started = _start_time(pid)
+        if started is not None and _group(pid) == pid:
+            return ProcessRef(pid, started)
     return None
 
 
@@ -142,30 +134,22 @@ def signal_group(ref: ProcessRef, number: signal.Signals) -> bool:
     return True
 
 
-def group_members(ref: ProcessRef) -> list[int]:
-    """Pids of the group that ``ref`` leads, also after the leader itself has ended."""
-    members = []
-    for process in psutil.process_iter():
-        try:
-            if os.getpgid(process.pid) == ref.pid and process.status() != psutil.STATUS_ZOMBIE:
-                members.append(process.pid)
-        except (ProcessLookupError, psutil.NoSuchProcess):
-            continue
-    return members
+def kill_leftovers(ref: ProcessRef, child_of: str) -> None:
+    """End what is left of a child that has ended: all that carry its mark, and its whole group.
 
-
-def kill_leftovers(ref: ProcessRef) -> None:
-    """End what is left of a group whose leader has ended."""
-    if group_members(ref):
-        try:
-            os.killpg(ref.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            return
+    The group is ended only where some of it carries the mark: after the machine or the container
+    has started again, its number may be that of somebody else's.
+    """
+    marked = _marked(child_of)
+    if any(_group(pid) == ref.pid for pid in marked):
+        _send(os.killpg, ref.pid)
+    for pid in marked:  # one may have left the group
+        _send(os.kill, pid)
 
 
 def this_process() -> ProcessRef:
     """The process that calls."""
-    return ProcessRef(os.getpid(), psutil.Process().create_time())
+    return ProcessRef(os.getpid(), _start_time(os.getpid()) or 0.0)
 
 
 def reap() -> None:
@@ -192,7 +176,39 @@ def tail(path: Path, max_bytes: int = 64_000) -> str:
 
 
 def _start_time(pid: int) -> float | None:
+    """When a process started; None where there is none of that number."""
     try:
-        return psutil.Process(pid).create_time()
-    except psutil.NoSuchProcess:
+        if not psutil.LINUX:
+            return psutil.Process(pid).create_time()
+        # psutil tells a time of day, which jumps when the clock is set: a child would be taken for
+        # a stranger. What follows the program's name in brackets are numbers.
+        fields = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
+        return int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    except (psutil.NoSuchProcess, FileNotFoundError, ProcessLookupError):
         return None
+
+
+def _marked(child_of: str) -> list[int]:
+    """Pids of the living processes that carry this mark; children inherit it."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get(CHILD_MARK) == child_of:
+                found.append(process.pid)
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return found
+
+
+def _group(pid: int) -> int | None:
+    try:
+        return os.getpgid(pid)
+    except ProcessLookupError:
+        return None
+
+
+def _send(kill: Callable[[int, int], None], number: int) -> None:
+    try:
+        kill(number, signal.SIGKILL)
+    except ProcessLookupError:
+        return

@@ -1,7 +1,9 @@
 """Every setting of Modeldeck: typed, read once from the environment, passed in from then on."""
 
 import difflib
+import ipaddress
 import os
+import re
 import socket
 from collections.abc import Mapping
 from functools import cached_property
@@ -96,7 +98,7 @@ class Settings(BaseSettings):
         "separated by commas.",
     )
     metadata_deadline: float = Field(
-        default=4.0, gt=0, le=60, description="Seconds that a small answer from MLflow may take."
+        default=3.0, gt=0, le=60, description="Seconds that a small answer from MLflow may take."
     )
     page_deadline: float = Field(
         default=30.0, gt=0, le=600, description="Seconds that a page of runs may take."
@@ -159,16 +161,16 @@ class Settings(BaseSettings):
     @classmethod
     def _known_scheme(cls, value: str) -> str:
         if value and not _scheme(value):
-            raise ValueError("must be http(s)://…, or sqlite:///…, postgresql://…, or mysql://…")
-        return value
+            raise ValueError("must be http(s)://…, or sqlite:////…, postgresql://…, or mysql://…")
+        return _absolute_sqlite(value)
 
     @field_validator("ledger_uri", mode="after")
     @classmethod
     def _ledger_scheme(cls, value: str) -> str:
         if value and _scheme(value) not in ("sqlite", "postgresql"):
-            raise ValueError("must be sqlite:///… or postgresql://…")
+            raise ValueError("must be sqlite:////… or postgresql://…")
         # SQLAlchemy would look for psycopg2 under the plain name; psycopg 3 is what is installed.
-        return value.replace("postgresql://", "postgresql+psycopg://", 1)
+        return _absolute_sqlite(value.replace("postgresql://", "postgresql+psycopg://", 1))
 
     @model_validator(mode="after")
     def _fill(self) -> Self:
@@ -188,6 +190,12 @@ class Settings(BaseSettings):
     def embedded(self) -> bool:
         """Whether the tracking store is the SQLite file under the home folder."""
         return self.tracking_uri == f"sqlite:///{self.home / 'mlflow.db'}"
+
+    @property
+    def ledger_file(self) -> Path | None:
+        """The ledger's file; None where it is a server's database."""
+        scheme, _, path = self.ledger_uri.partition(":///")
+        return Path(path.partition("?")[0]) if scheme.startswith("sqlite") else None
 
     @property
     def artifact_root(self) -> Path:
@@ -219,6 +227,24 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         raise BadSetting("\n".join(_sentence(dict(e)) for e in error.errors())) from None
 
 
+def require_home(settings: Settings) -> None:
+    """Make the home folder where there is none.
+
+    Raises:
+        BadSetting: it cannot be made, or not be written to.
+    """
+    why = ""
+    try:
+        settings.home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        why = str(error.strerror)
+    if why or not os.access(settings.home, os.W_OK | os.X_OK):
+        why = why or "no permission"
+        raise BadSetting(
+            f"MODELDECK_HOME is {str(settings.home)!r}: must be a folder to write to ({why})"
+        )
+
+
 def variables() -> dict[str, str]:
     """Each field's name → the environment variable that sets it."""
     return {
@@ -229,22 +255,35 @@ def variables() -> dict[str, str]:
 
 def listens_beyond_loopback(address: str) -> bool:
     """Whether a server bound to ``address`` can be reached from another machine."""
-    return not (address in ("localhost", "::1") or address.startswith("127."))
+    try:
+        return not ipaddress.ip_address(address).is_loopback
+    except ValueError:  # a name, or nothing, which means all addresses
+        return address != "localhost"
 
 
 def without_user_info(uri: str) -> str:
-    """``uri`` without user name, password and query, fit for a page or a log."""
-    parts = urlsplit(uri)
-    if not parts.netloc:
-        return uri.split("?", 1)[0]
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+    """``uri`` without user name, password and query, fit for a page or a log; any text will do."""
+    plain = re.split(r"[?#]", uri, maxsplit=1)[0]
+    scheme, mark, rest = plain.partition("://") if "://" in plain else ("", "", plain)
+    # As far as the last @: a password may hold one, or a slash, although it should be escaped.
+    return scheme + mark + (rest if rest.startswith("/") else rest.rpartition("@")[2])
 
 
 def _scheme(uri: str) -> str:
-    scheme = urlsplit(uri).scheme.partition("+")[0]
+    try:
+        scheme = urlsplit(uri).scheme.partition("+")[0]
+    except ValueError:
+        return ""
     # A folder or file: address is let through: it gets a page that names the migration command.
     known = ("http", "https", "sqlite", "postgresql", "mysql", "mssql", "file", "")
     return (scheme or "file") if scheme in known else ""
+
+
+def _absolute_sqlite(uri: str) -> str:
+    # Page server, worker and jobs stand in different folders: each would make a file of its own.
+    if re.match(r"sqlite(\+\w+)?:(?!////)", uri):
+        raise ValueError("must name the file by its whole path, with four slashes: sqlite:////…")
+    return uri
 
 
 def _init_name(name: str) -> str:

@@ -10,8 +10,10 @@ from uuid import uuid4
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+from alembic.util import CommandError
 from sqlalchemy.engine import Connection, make_url
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
+from sqlalchemy.schema import CreateSchema
 
 from core.errors import LedgerFailed
 from core.settings import without_user_info
@@ -19,6 +21,10 @@ from core.texts import t
 
 VERSION_TABLE = "alembic_version_modeldeck"
 """A name of its own: the ledger may share a database with MLflow, whose table it must not take."""
+
+SCHEMA = "modeldeck"
+"""On PostgreSQL all tables are in a schema of their own: MLflow too has ``jobs`` and
+``endpoints``."""
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -47,32 +53,35 @@ class Ledger:
         try:
             with self.engine.begin() as connection:
                 yield connection
-        except (OperationalError, sa.exc.TimeoutError, sa.exc.ProgrammingError) as error:
+        except (IntegrityError, DataError):  # what was written is at fault, not the database
+            raise
+        except (DBAPIError, sa.exc.TimeoutError) as error:
             raise LedgerFailed(
                 t("errors.ledger.failed", address=self.address, action=action)
             ) from error
-        except DBAPIError as error:
-            if error.connection_invalidated:
-                raise LedgerFailed(
-                    t("errors.ledger.failed", address=self.address, action=action)
-                ) from error
-            raise
 
     def migrate(self) -> None:
         """Bring the tables to the newest form; safe when several processes start at once.
 
         Raises:
-            LedgerFailed: the database cannot be reached.
+            LedgerFailed: the database cannot be reached, or a newer Modeldeck made its tables.
         """
         with self.transaction(t("ledger.migrating")) as connection:
             # Two processes that start together must not both create the tables. SQLite is locked
             # by the BEGIN IMMEDIATE of every transaction; PostgreSQL needs a lock by name.
             if self.engine.dialect.name == "postgresql":
                 connection.execute(sa.text("SELECT pg_advisory_xact_lock(7310443)"))
+                if not sa.inspect(connection).has_schema(SCHEMA):
+                    connection.execute(CreateSchema(SCHEMA))
             config = Config()
             config.set_main_option("script_location", str(_MIGRATIONS))
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            try:
+                command.upgrade(config, "head")
+            except CommandError as error:  # a newer Modeldeck has been here
+                raise LedgerFailed(
+                    t("errors.ledger.newer", address=self.address), t("errors.ledger.newer_next")
+                ) from error
 
     def close(self) -> None:
         """Give all connections back."""
@@ -110,5 +119,9 @@ def _engine(uri: str) -> sa.Engine:
 
         return engine
     return sa.create_engine(
-        url, pool_pre_ping=True, pool_size=10, pool_timeout=4, connect_args={"connect_timeout": 4}
+        url,
+        pool_pre_ping=True,
+        pool_size=10,
+        pool_timeout=4,
+        connect_args={"connect_timeout": 4, "options": f"-c search_path={SCHEMA}"},
     )

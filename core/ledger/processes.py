@@ -111,8 +111,9 @@ def seen(ledger: Ledger, process_id: str) -> None:
 
 
 def ended(ledger: Ledger, process_id: str, ending: Ending | None) -> None:
-    """Write down that a process has ended, with its exit code where that is known."""
-    _update(ledger, process_id, ended_at=now(), exit_code=ending.exit_code if ending else None)
+    """Write down that a process has ended, when and with which exit code where that is known."""
+    at, code = (ending.at, ending.exit_code) if ending else (now(), None)
+    _update(ledger, process_id, ended_at=at, exit_code=code)
 
 
 def request_stop(ledger: Ledger, process_id: str, by: str) -> None:

@@ -44,11 +44,12 @@ def test_server(deck: Deck, address: str) -> FoundServer:
             lambda c: len(c.search_experiments(max_results=1000)),
             Kind.METADATA,
         )
+        version = gateway.read(t("mlflow.action.experiments"), lambda _: server_version(uri))
     finally:
         gateway.close()
     return FoundServer(
         without_user_info(uri),
-        server_version(uri),
+        version,
         f"{number:,}" + ("+" if number == 1000 else ""),
     )
 

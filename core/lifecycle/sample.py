@@ -12,7 +12,7 @@ from core.texts import t
 
 Say = Callable[[int, int, str], None]
 _LEASE = "sample"
-_LEASE_SECONDS = 30.0
+_LEASE_SECONDS = 45.0
 
 
 def make(deck: Deck, say: Say, should_stop: Callable[[], bool]) -> bool:
@@ -35,7 +35,8 @@ def make(deck: Deck, say: Say, should_stop: Callable[[], bool]) -> bool:
         raise Busy(t("sample.busy"))
 
     def go_on(done: int, total: int, what: str) -> None:
-        leases.renew(deck.ledger, lease, _LEASE_SECONDS)
+        if not leases.renew(deck.ledger, lease, _LEASE_SECONDS):
+            raise Busy(t("sample.busy"))
         say(done, total, what)
 
     try:

@@ -9,6 +9,7 @@ from core.errors import DeckError
 from core.ledger import processes as ledger_processes
 from core.lifecycle.deck import Deck, open_deck
 from core.lifecycle.locks import is_locked
+from core.lifecycle.running import overview
 from core.processes import ROOT, start, this_process
 from core.settings import Settings
 from core.texts import t
@@ -50,14 +51,14 @@ class Supervisor(threading.Thread):
         try:
             if self._own is not None:
                 ledger_processes.ended(self._deck.ledger, self._own.id, None)
-            left = ledger_processes.running(self._deck.ledger, node=self._settings.node)
+            home = str(self._settings.home)
+            left = [one for one in overview(self._deck) if one.alive and one.process.home == home]
         except DeckError as error:
             return [error.what]
-        left = [p for p in left if p.home == str(self._settings.home)]
         if not left:
             return []
         lines = [t("processes.terminal.still")]
-        lines += [f"  {p.kind} {p.subject} (pid {p.ref.pid})" for p in left]
+        lines += [f"  {p.process.kind} {p.title} (pid {p.process.ref.pid})" for p in left]
         return [*lines, t("processes.terminal.stop")]
 
     def _look(self) -> None:

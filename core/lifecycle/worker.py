@@ -8,6 +8,7 @@ import logging
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from hashlib import sha256
@@ -28,6 +29,7 @@ from core.training.keeper import JobKeeper, Launch, project_environment
 _log = logging.getLogger("modeldeck.worker")
 _TICK = 0.4
 _LEASE_SECONDS = 20.0
+_REST = 1.5  # seconds, after a look that failed
 
 
 def main(settings: Settings) -> int:
@@ -71,6 +73,7 @@ class Worker:
         self._endpoints = EndpointKeeper(settings, deck.mlflow, deck.ledger)
         self._pool = ThreadPoolExecutor(8, thread_name_prefix="keeper")
         self._looking: dict[str, Future[None]] = {}
+        self._rests_until: dict[str, float] = {}
         self._lease = self._take_lease()
         self._own = ledger_processes.record(
             deck.ledger,
@@ -82,6 +85,7 @@ class Worker:
             folder=settings.home / "worker",
         )
         jobs.adopt(deck.ledger, self.owner, self._lease.token)
+        endpoints.adopt(deck.ledger, self.owner, self._lease.token)
 
     def run(self, done: threading.Event) -> None:
         """Work until ``done``, a stop asked for on a page, or the loss of the lease."""
@@ -101,16 +105,14 @@ class Worker:
         reap()
         ledger, settings = self._deck.ledger, self._deck.settings
         ledger_processes.seen(ledger, self._own.id)
-        mine = jobs.owned(ledger, self.owner)
         if self._claims:
-            for _ in range(settings.job_slots - len(mine)):
-                job = jobs.claim(ledger, self.owner, self._lease.token)
-                if job is None:
+            jobs.claim_withdrawn(ledger, self.owner, self._lease.token)
+            busy = sum(not job.withdrawn for job in jobs.owned(ledger, self.owner))
+            for _ in range(settings.job_slots - busy):
+                if jobs.claim(ledger, self.owner, self._lease.token) is None:
                     break
-                mine.append(job)
-            jobs.close_withdrawn(ledger, self._deck.mlflow)
             endpoints.claim_all(ledger, self.owner, self._lease.token)
-        for job in mine:
+        for job in jobs.owned(ledger, self.owner):
             self._look(job.id, self._look_at_job)
         for endpoint in endpoints.owned(ledger, self.owner):
             self._look(endpoint.id, self._look_at_endpoint)
@@ -138,7 +140,6 @@ class Worker:
         """
         ledger = self._deck.ledger
         end = now().timestamp() + seconds
-        endpoints.claim_all(ledger, self.owner, self._lease.token)
         while True:
             left_jobs = jobs.owned(ledger, self.owner)
             left_endpoints = endpoints.owned(ledger, self.owner)
@@ -162,13 +163,21 @@ class Worker:
             _log.warning("%s", error)
 
     def _look(self, key: str, step: Callable[[str], None]) -> None:
-        running = self._looking.get(key)
-        if running is not None and not running.done():
+        if key in self._looking or time.monotonic() < self._rests_until.get(key, 0.0):
             return
-        if running is not None and running.exception() is not None:
-            _log.warning("%s: %s", key, running.exception())
         # A step may wait for MLflow; the others should not wait for it.
-        self._looking[key] = self._pool.submit(step, key)
+        self._looking[key] = future = self._pool.submit(step, key)
+        future.add_done_callback(lambda done: self._looked(key, done))
+
+    def _looked(self, key: str, done: Future[None]) -> None:
+        error = done.exception()
+        if error is None:
+            self._rests_until.pop(key, None)
+        else:
+            foreseen = isinstance(error, DeckError)
+            _log.warning("%s: %s", key, error, exc_info=None if foreseen else error)
+            self._rests_until[key] = time.monotonic() + _REST
+        del self._looking[key]
 
     def _take_lease(self) -> leases.Lease:
         name = f"worker:{self.owner}"

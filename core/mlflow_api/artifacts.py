@@ -22,18 +22,8 @@ from core.texts import t
 
 _METADATA_CAP = 20_000_000
 _LOCAL = ("", "file")
-_REMOTE = (
-    "mlflow-artifacts",
-    "http",
-    "https",
-    "s3",
-    "gs",
-    "wasbs",
-    "abfss",
-    "azfs",
-    "hdfs",
-    "dbfs",
-)
+_PROXIED = ("mlflow-artifacts", "http", "https")
+_CLOUD = ("s3", "gs", "wasbs", "abfss", "azfs", "hdfs", "dbfs")
 
 
 class Artifacts:
@@ -168,7 +158,11 @@ class Artifacts:
 
     def _admit(self, uri: str) -> None:
         scheme = urlsplit(uri).scheme
-        if scheme in _REMOTE:
+        # Whoever makes an experiment chooses where its artifacts lie, and MLflow sends the tracking
+        # server's credential to every such address: no other server may get it.
+        if scheme in _PROXIED and _host(uri) in ("", _host(self._gateway.tracking_uri)):
+            return
+        if scheme in _CLOUD:
             return
         if scheme in _LOCAL:
             path = _local_path(uri)
@@ -185,6 +179,10 @@ class ContextPool(ThreadPoolExecutor):
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Like ``ThreadPoolExecutor.submit``, in a copy of the caller's context."""
         return super().submit(copy_context().run, fn, *args, **kwargs)
+
+
+def _host(uri: str) -> str:
+    return urlsplit(uri).netloc.rpartition("@")[2].lower()
 
 
 def _local_path(uri: str) -> Path:

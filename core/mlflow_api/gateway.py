@@ -5,6 +5,7 @@ then makes three runs out of one). Here every call is made once, in a bounded po
 no longer than its kind may take.
 """
 
+import math
 import os
 import re
 import shlex
@@ -43,9 +44,16 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_AWAY = ServerUnreachable | ServerSlow
 _POOL_SIZE = 24
 _OPENING_SECONDS = 60.0
 _PAUSE_SECONDS = 1.0
+_PROBE_SECONDS = 1.5
+_BETWEEN_PROBES = 0.5
+_WANTED_SECONDS = 4.0
+_LOOK_SECONDS = 0.25
+_SMALL_AFTER = 1.0
+_NOT_FOR_PEOPLE = r"Traceback \(most recent call last\)|\.? ?Response body:|\[SQL:"
 
 
 class Kind(StrEnum):
@@ -60,7 +68,7 @@ class Kind(StrEnum):
 class Deadlines:
     """Seconds to wait, by kind of call."""
 
-    metadata: float = 4.0
+    metadata: float = 3.0
     page: float = 30.0
     artifact: float = 10.0
 
@@ -71,6 +79,11 @@ class Deadlines:
             Kind.PAGE: self.page,
             Kind.ARTIFACT: self.artifact,
         }[kind]
+
+    @property
+    def longest(self) -> float:
+        """The longest of them, in seconds."""
+        return max(self.metadata, self.page, self.artifact)
 
 
 class Gateway:
@@ -98,9 +111,12 @@ class Gateway:
         self._artifact_root = artifact_root
         self._pool = ThreadPoolExecutor(_POOL_SIZE, thread_name_prefix="mlflow")
         self._breaker = Breaker(_PAUSE_SECONDS)
-        self._asker = ThreadPoolExecutor(1, thread_name_prefix="mlflow-asker")
+        # Small questions that hang must not take the threads that pages need.
+        self._askers = ThreadPoolExecutor(_POOL_SIZE, thread_name_prefix="mlflow-asker")
         self._asking = threading.Lock()
-        self._asked: Future[object] | None = None
+        self._wanted_until = self._answered_at = 0.0
+        self._prober: Future[None] | None = None
+        self._closed = threading.Event()
         self._opening = threading.Lock()
         self._client: MlflowClient | None = None
 
@@ -134,28 +150,48 @@ class Gateway:
         """
         return self._run(action, call, kind, write=True)
 
-    def answers(self) -> bool:
-        """Whether the server answered a small question asked in the background.
+    def answers(self, since: float) -> bool:
+        """Whether the server answered a small question asked after ``since``.
 
-        Never waits: the first call asks, a later one tells. Each True is told once.
+        Never waits: as long as somebody wants to know, the question is asked again and again in
+        the background.
+
+        Args:
+            since: a moment of ``time.monotonic``.
         """
         with self._asking:
-            asked = self._asked
-            if asked is None:
-                self._asked = self._asker.submit(
-                    self.read,
-                    t("mlflow.action.experiments"),
-                    lambda c: c.search_experiments(max_results=1),
-                )
-                return False
-            if not asked.done():
-                return False
-            self._asked = None
-            return asked.exception() is None
+            self._wanted_until = time.monotonic() + _WANTED_SECONDS
+            if self._answered_at > since:
+                return True
+            if self._prober is None or self._prober.done():
+                self._prober = self._askers.submit(copy_context().run, self._keep_asking)
+            return False
 
     def close(self) -> None:
-        """Let the pool's threads go; running calls are not waited for."""
+        """Let the pools' threads go; running calls are not waited for."""
+        self._closed.set()
         self._pool.shutdown(wait=False, cancel_futures=True)
+        self._askers.shutdown(wait=False, cancel_futures=True)
+
+    def _keep_asking(self) -> None:
+        while time.monotonic() < self._wanted_until and not self._closed.wait(_BETWEEN_PROBES):
+            began = time.monotonic()
+            try:
+                self._small_question().result(_PROBE_SECONDS)
+            except Exception:  # noqa: BLE001, S112 - whatever it is, it is no answer
+                continue
+            self._answered_at = began
+            self._breaker.close()
+            return
+
+    def _small_question(self) -> Future[object]:
+        """Ask what every server that works answers at once."""
+
+        def ask() -> object:
+            self._make_client()
+            return self._client_now().search_experiments(max_results=1)
+
+        return self._askers.submit(copy_context().run, ask)
 
     def _run(
         self,
@@ -167,33 +203,68 @@ class Gateway:
         progress: Callable[[], int] | None = None,
     ) -> T:
         refuse_file_store(self.tracking_uri)
+        refuse_file_store(self.registry_uri)
         if not self._breaker.enter():
             raise ServerUnreachable(t("errors.mlflow.paused", address=self.address, action=action))
-        deadline = self.deadlines.of(kind)
+        # A write gets more time: where its answer is missed, a person has to look what became of it.
+        deadline = self.deadlines.of(kind) * (1.5 if write and kind is Kind.METADATA else 1)
+        failed = False
         try:
             self._open(action)
             future: Future[T] = self._pool.submit(
                 copy_context().run, lambda: call(self._client_now())
             )
+            began = time.monotonic()
             try:
-                answer = _await(future, deadline, progress)
+                answer = self._await(future, deadline, progress)
             except TimeoutError:
+                deadline = time.monotonic() - began
                 if future.done():  # the call itself raised a TimeoutError
                     raise
                 if future.cancel():  # it never began: all of the pool's threads are waiting
                     raise self._slow(action, deadline) from None
                 raise (self._unknown(action) if write else self._slow(action, deadline)) from None
         except DeckError as error:
-            self._breaker.leave(failed=isinstance(error, ServerUnreachable | ServerSlow))
+            failed = isinstance(error, _AWAY)
             raise
         except Exception as error:  # every failure of MLflow's client gets words, or rises
             mapped = self._map(action, error, write=write, deadline=deadline)
-            self._breaker.leave(failed=isinstance(mapped, ServerUnreachable | ServerSlow))
+            failed = isinstance(mapped, _AWAY)
             if mapped is None:
                 raise
             raise mapped from error
-        self._breaker.leave(failed=False)
+        finally:
+            self._breaker.leave(failed=failed)
         return answer
+
+    def _await(self, future: Future[T], deadline: float, progress: Callable[[], int] | None) -> T:
+        """The future's result, or TimeoutError once ``deadline`` seconds passed without progress.
+
+        Where the deadline is long, the server is asked something small now and then: one that
+        does not answer that either hangs, and nobody has to wait to the end to be told.
+        """
+        if deadline <= self.deadlines.metadata:
+            return future.result(deadline)
+        done = progress() if progress else 0
+        since = asked = time.monotonic()
+        small: Future[object] | None = None
+        while True:
+            try:
+                return future.result(_LOOK_SECONDS)
+            except TimeoutError:
+                if future.done():
+                    raise
+            now = time.monotonic()
+            now_done = progress() if progress else 0
+            if now_done != done:
+                done, since, asked, small = now_done, now, now, None
+            elif now - since > deadline:
+                raise TimeoutError
+            elif small is None or small.done():
+                if now - asked > _SMALL_AFTER:
+                    asked, small = now, self._small_question()
+            elif now - asked > max(self.deadlines.metadata - _SMALL_AFTER, _SMALL_AFTER):
+                raise TimeoutError
 
     def _client_now(self) -> "MlflowClient":
         assert self._client is not None  # noqa: S101 - _open made it
@@ -213,7 +284,7 @@ class Gateway:
         with self._opening:
             if self._client is not None:
                 return
-            prepare_environment(self.deadlines.metadata, self._artifact_root)
+            prepare_environment(self.deadlines.longest, self._artifact_root)
             from mlflow import MlflowClient
 
             if self.is_database:
@@ -243,7 +314,11 @@ class Gateway:
         if any(isinstance(c, http.ProtocolError | ConnectionError) for c in causes):
             return self._unknown(action) if write else self._unreachable(action)
         if any(isinstance(c, http.ResponseError) for c in causes):
-            return self._failed(action, _http_status(causes))
+            status = _http_status(causes)
+            # Something between us and the server gave up; the server itself may have gone on.
+            if write and status in ("HTTP 502", "HTTP 504"):
+                return self._unknown(action)
+            return self._failed(action, status)
         if isinstance(error, ParseError | OddReply):
             return ServerFailed(t("errors.mlflow.odd_reply", address=self.address, action=action))
         if isinstance(error, MlflowException):
@@ -325,6 +400,11 @@ class Breaker:
             self._probe_running = self._probing.mine = True
             return True
 
+    def close(self) -> None:
+        """Tell that the server works again: all calls may be made."""
+        with self._lock:
+            self._failed = False
+
     def leave(self, *, failed: bool) -> None:
         """Tell how the call went."""
         with self._lock:
@@ -344,11 +424,12 @@ class OddReply(Exception):
 def prepare_environment(timeout: float, artifact_root: Path) -> None:
     """Set what MLflow reads from the process's environment; before its first import.
 
-    No retries (they would repeat writes), a time-out of our own, no telemetry, and an artifact root
-    for database stores that is not the folder one happens to stand in.
+    No retries (they would repeat writes), no telemetry, and an artifact root for database stores
+    that is not the folder one happens to stand in. ``timeout`` (seconds) is only when MLflow gives
+    up a call that nobody has waited for any more: it is one for the process, whatever is asked.
     """
     os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
-    os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = str(max(1, round(timeout)))
+    os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = str(max(1, math.ceil(timeout)))
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("DO_NOT_TRACK", "true")
     os.environ["_MLFLOW_SERVER_ARTIFACT_ROOT"] = str(artifact_root)
@@ -368,11 +449,16 @@ def refuse_file_store(uri: str) -> None:
         FileStoreUnsupported: with the command that migrates it.
     """
     if urlsplit(uri).scheme in ("", "file"):
+        source = _folder_of(uri)
+        target = f"sqlite:///{Path(source).absolute() / 'mlflow.db'}"
         raise FileStoreUnsupported(
-            t("errors.mlflow.file_store", address=uri, version=mlflow_version()),
+            t(
+                "errors.mlflow.file_store",
+                address=without_user_info(uri),
+                version=mlflow_version(),
+            ),
             command=shlex.join(
-                ["mlflow", "migrate-filestore", "--source", _folder_of(uri)]
-                + ["--target", "sqlite:///mlflow.db"]
+                ["mlflow", "migrate-filestore", "--source", source, "--target", target]
             ),
         )
 
@@ -384,28 +470,10 @@ def _folder_of(uri: str) -> str:
 
 
 def plain(message: str, length: int = 300) -> str:
-    """An upstream message on one line, without traceback, address credentials or length."""
-    text = message.split("Traceback (most recent call last)")[0]
+    """An upstream message on one line, without traceback, body, SQL, credentials or length."""
+    text = re.split(_NOT_FOR_PEOPLE, message, maxsplit=1)[0]
     text = re.sub(r"//[^/\s@]+@", "//", text)
     return formats.shorten(text, length)
-
-
-def _await(future: Future[T], deadline: float, progress: Callable[[], int] | None) -> T:
-    """The future's result, or TimeoutError once ``deadline`` seconds passed without progress."""
-    if progress is None:
-        return future.result(deadline)
-    done, since = progress(), time.monotonic()
-    while True:
-        try:
-            return future.result(0.25)
-        except TimeoutError:
-            if future.done():
-                raise
-        now_done = progress()
-        if now_done != done:
-            done, since = now_done, time.monotonic()
-        elif time.monotonic() - since > deadline:
-            raise TimeoutError
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -33,7 +33,7 @@ def experiment_id(value: str) -> str:
     Raises:
         InvalidInput: it cannot be one.
     """
-    if not (value.isascii() and value.isdigit() and len(value) <= 19):
+    if not (value.isascii() and value.isdigit() and len(value) <= 19 and int(value) < 2**63):
         raise _bad(value, "experiment")
     if len(value) < 18 and int(value) > _LARGEST_INT:
         raise _bad(value, "experiment")

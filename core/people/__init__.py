@@ -1,6 +1,7 @@
 """Who is here, and what they may do."""
 
 import getpass
+import os
 from dataclasses import dataclass
 
 from core.errors import NotAllowed
@@ -20,7 +21,10 @@ class Actor:
 
 def local_actor() -> Actor:
     """This machine's user, who has all rights."""
-    return Actor(name=getpass.getuser())
+    try:
+        return Actor(name=getpass.getuser())
+    except (KeyError, OSError):  # a container may run under a number that has no name
+        return Actor(name=f"uid {os.getuid()}")
 
 
 def require_safe_identity(settings: Settings, address: str) -> None:

@@ -122,14 +122,26 @@ def request_stop(ledger: Ledger, endpoint_id: str, by: str) -> None:
 
 
 def claim_all(ledger: Ledger, owner: str, token: int) -> None:
-    """Take every endpoint that waits, and those that an earlier worker of this owner had."""
+    """Take every endpoint that waits.
+
+    Args:
+        owner: whose they are from now on.
+        token: the fencing token of the owner's lease.
+    """
     waits = endpoints.c.claimed_by.is_(None) & (endpoints.c.state == QUEUED)
-    ours = (endpoints.c.claimed_by == owner) & endpoints.c.state.in_(OPEN)
+    with ledger.transaction(t("endpoints.reading")) as connection:
+        connection.execute(
+            endpoints.update().where(waits).values(claimed_by=owner, claim_token=token)
+        )
+
+
+def adopt(ledger: Ledger, owner: str, token: int) -> None:
+    """Take over what an earlier worker of this owner had claimed; its token is worth no more."""
     with ledger.transaction(t("endpoints.reading")) as connection:
         connection.execute(
             endpoints.update()
-            .where(waits | ours, endpoints.c.claim_token != token)
-            .values(claimed_by=owner, claim_token=token)
+            .where(endpoints.c.claimed_by == owner, endpoints.c.state.in_(OPEN))
+            .values(claim_token=token)
         )
 
 

@@ -65,16 +65,17 @@ class EndpointKeeper:
             self._check(endpoint, process)
 
     def _begin(self, endpoint: Endpoint) -> None:
-        if endpoint.stop_requested_at is not None:
-            self._close(endpoint, endpoints.STOPPED, "")
-            return
-        if endpoint.restarts and endpoint.ended_at:
-            wait = timedelta(seconds=_BACK_OFF[min(endpoint.restarts, len(_BACK_OFF)) - 1])
-            if now() - endpoint.ended_at < wait:
-                return
         folder = self.folder(endpoint)
+        # A worker that died between starting the child and writing it down left it running.
         ref = find_child(endpoint.id)
         if ref is None:
+            if endpoint.stop_requested_at is not None:
+                self._close(endpoint, endpoints.STOPPED, "")
+                return
+            if endpoint.restarts and endpoint.ended_at:
+                wait = timedelta(seconds=_BACK_OFF[min(endpoint.restarts, len(_BACK_OFF)) - 1])
+                if now() - endpoint.ended_at < wait:
+                    return
             if endpoint.state != endpoints.STARTING:
                 endpoint = endpoints.update(
                     self._ledger,
@@ -84,8 +85,15 @@ class EndpointKeeper:
                 )
             try:
                 model = self._fetch_model(endpoint)
-            except (DeckError, OSError) as error:
-                self._close(endpoint, endpoints.FAILED, str(error))
+            except DeckError as error:
+                if error.retryable:  # MLflow may be back in a moment
+                    endpoints.update(self._ledger, endpoint, message=error.what)
+                else:
+                    self._close(endpoint, endpoints.FAILED, error.what)
+                return
+            except Exception as error:  # noqa: BLE001 - whatever an artifact store's client raises
+                words = " ".join(f"{type(error).__name__}: {error}".split())
+                self._close(endpoint, endpoints.FAILED, words)
                 return
             (folder / READY).unlink(missing_ok=True)
             nonce = secrets.token_hex(16)
@@ -155,7 +163,7 @@ class EndpointKeeper:
             signal_group(process.ref, signal.SIGKILL)
 
     def _ended(self, endpoint: Endpoint, process: ledger_processes.Process) -> None:
-        kill_leftovers(process.ref)
+        kill_leftovers(process.ref, endpoint.id)
         ending = read_ending(process.ending)
         ledger_processes.ended(self._ledger, process.id, ending)
         if endpoint.stop_requested_at is not None:

@@ -54,6 +54,11 @@ class Job:
         """Whether it may still do something."""
         return self.state in OPEN
 
+    @property
+    def withdrawn(self) -> bool:
+        """Whether it was stopped before it was started, and only has to be settled."""
+        return self.state == STOPPING and self.process_id is None
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -215,20 +220,14 @@ def claim(ledger: Ledger, owner: str, token: int) -> Job | None:
     return get(ledger, row.id)
 
 
-def close_withdrawn(ledger: Ledger, mlflow: Mlflow) -> None:
-    """Settle jobs whose stop was asked for while they still waited."""
-    waiting = (jobs.c.state == QUEUED) & jobs.c.stop_requested_at.isnot(None)
+def claim_withdrawn(ledger: Ledger, owner: str, token: int) -> None:
+    """Take the jobs whose stop was asked for while they still waited; they need no slot."""
     with ledger.transaction(t("training.reading")) as connection:
-        rows = connection.execute(sa.select(jobs.c.id, jobs.c.run_id).where(waiting)).all()
-    for row in rows:
-        if row.run_id:
-            mlflow.tracking.set_status(row.run_id, "KILLED")
-        with ledger.transaction(t("training.reading")) as connection:
-            connection.execute(
-                jobs.update()
-                .where(jobs.c.id == row.id, jobs.c.state == QUEUED)
-                .values(state=STOPPED, ended_at=now())
-            )
+        connection.execute(
+            jobs.update()
+            .where(jobs.c.state == QUEUED, jobs.c.stop_requested_at.isnot(None))
+            .values(state=STOPPING, claimed_by=owner, claim_token=token)
+        )
 
 
 def owned(ledger: Ledger, owner: str) -> list[Job]:

@@ -13,6 +13,7 @@ from core.ledger import Ledger, now
 from core.ledger import processes as ledger_processes
 from core.mlflow_api import Mlflow
 from core.processes import (
+    Ending,
     alive,
     clean_environment,
     find_child,
@@ -77,16 +78,24 @@ class JobKeeper:
             if job.stop_requested_at is not None:
                 self._stop(job, process)
             return
-        self._settle(job, process)
+        kill_leftovers(process.ref, job.id)
+        ending = read_ending(process.ending)
+        ledger_processes.ended(self._ledger, process.id, ending)
+        self._settle(job, ending, process.folder)
 
     def _begin(self, job: Job) -> None:
-        if job.stop_requested_at is not None:
-            self._close(job, jobs.STOPPED, None)
-            return
         folder = self.folder(job)
-        # A worker that died between starting the child and writing it down left it running.
+        # A worker that died between starting the child and writing it down left it running, and it
+        # may have ended since: it is not started twice, and not left alone by a stop.
         ref = find_child(job.id)
         if ref is None:
+            ending = read_ending(folder / ledger_processes.ENDING)
+            if ending is not None:
+                self._settle(job, ending, folder)
+                return
+            if job.stop_requested_at is not None:
+                self._close(job, jobs.STOPPED, None)
+                return
             try:
                 plan = self._launch(job)
                 ref = start(
@@ -119,20 +128,18 @@ class JobKeeper:
         elif job.stop_requested_at and now() - job.stop_requested_at > _GRACE:
             signal_group(process.ref, signal.SIGKILL)
 
-    def _settle(self, job: Job, process: ledger_processes.Process) -> None:
-        kill_leftovers(process.ref)
-        ending = read_ending(process.ending)
-        code = ending.exit_code if ending else None
-        status = self._run_status(job)
+    def _settle(self, job: Job, ending: Ending | None, folder: Path) -> None:
+        code, status = ending.exit_code if ending else None, self._run_status(job)
         state = jobs.outcome(code, status, stop_requested=job.stop_requested_at is not None)
-        ledger_processes.ended(self._ledger, process.id, ending)
-        self._close(job, state, code, _last_words(process.log) if state == jobs.FAILED else "")
+        words = _last_words(folder / ledger_processes.LOG) if state == jobs.FAILED else ""
+        self._close(job, state, ending, words)
 
-    def _close(self, job: Job, state: str, code: int | None, message: str = "") -> None:
+    def _close(self, job: Job, state: str, ending: Ending | None, message: str = "") -> None:
         # MLflow first: should it fail, the job stays open here and the next look tries again.
         if job.run_id and self._run_status(job) in ("RUNNING", "SCHEDULED"):
             self._mlflow.tracking.set_status(job.run_id, _RUN_STATUS[state])
-        jobs.update(self._ledger, job, state=state, exit_code=code, ended_at=now(), message=message)
+        at, code = (ending.at, ending.exit_code) if ending else (now(), None)
+        jobs.update(self._ledger, job, state=state, exit_code=code, ended_at=at, message=message)
 
     def _run_status(self, job: Job) -> str | None:
         try:

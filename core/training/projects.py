@@ -4,6 +4,7 @@ The types in an ``MLproject`` file are free text which MLflow does not check. Be
 ``form.yaml`` tells how each param is drawn and what it may be; a param it does not name is text.
 """
 
+import math
 import shlex
 import string
 import sys
@@ -190,7 +191,7 @@ def _fault(param: Param, value: str, roots: Sequence[Path]) -> str | None:
     """What is wrong with one value, in words; None where it can be used."""
     if not value:
         return t("training.projects.missing") if param.required else None
-    if "\x00" in value or "\n" in value:
+    if any(ord(character) < 32 for character in value):
         return t("training.projects.control")
     if param.auto and value == AUTO:
         return None
@@ -209,7 +210,9 @@ def _number_fault(param: Param, value: str) -> str | None:
     except ValueError:
         return t(f"training.projects.{param.kind}")
     low, high = param.min, param.max
-    if not ((low is None or number >= low) and (high is None or number <= high)):  # also NaN
+    if not math.isfinite(number):
+        return t(f"training.projects.{param.kind}")
+    if not ((low is None or number >= low) and (high is None or number <= high)):
         return t("training.projects.range", min=low, max=high)
     return None
 
@@ -218,10 +221,15 @@ def _file_fault(param: Param, value: str, roots: Sequence[Path]) -> str | None:
     path = Path(value)
     if not path.is_absolute():
         return t("training.projects.absolute")
-    real = path.resolve()  # a link inside a root must not lead out of it
-    if not any(root.resolve() in real.parents for root in roots):
+    try:
+        real = path.resolve()  # a link inside a root must not lead out of it
+        inside = any(root.resolve() in real.parents for root in roots)
+        there = real.is_file()
+    except (OSError, RuntimeError):  # a name too long for a file, a link to itself
+        return t("training.projects.no_file", path=value)
+    if not inside:
         return t("training.projects.outside", roots=", ".join(str(r) for r in roots))
-    if not real.is_file():
+    if not there:
         return t("training.projects.no_file", path=value)
     if param.files and real.suffix.lower().lstrip(".") not in param.files:
         return t("training.projects.ending", endings=", ".join(param.files))
