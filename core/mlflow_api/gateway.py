@@ -148,7 +148,14 @@ class Gateway:
             OutcomeUnknown: it was sent, and no answer came: it may have taken effect.
             DeckError: anything else that went wrong.
         """
-        return self._run(action, call, kind, write=True)
+        try:
+            return self._run(action, call, kind, write=True)
+        except (ServerUnreachable, ServerSlow, ServerFailed) as error:
+            # A page that looks again would take the words away, and not do what was asked.
+            error.retryable = False
+            sent = isinstance(error, ServerFailed)
+            error.next_step = t(f"errors.mlflow.write_{'failed' if sent else 'not_sent'}")
+            raise
 
     def answers(self, since: float) -> bool:
         """Whether the server answered a small question asked after ``since``.
@@ -206,7 +213,7 @@ class Gateway:
         refuse_file_store(self.registry_uri)
         if not self._breaker.enter():
             raise ServerUnreachable(t("errors.mlflow.paused", address=self.address, action=action))
-        # A write gets more time: where its answer is missed, a person has to look what became of it.
+        # A write gets more time: where its answer is missed, a person has to look for its effect.
         deadline = self.deadlines.of(kind) * (1.5 if write and kind is Kind.METADATA else 1)
         failed = False
         try:

@@ -1,18 +1,32 @@
 """The one place where an error becomes something that a person sees."""
 
 import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from uuid import uuid4
 
 import streamlit as st
 
-from core.errors import DeckError, StoreNeedsUpgrade, Unexpected
+from core.errors import (
+    DeckError,
+    LedgerFailed,
+    ServerFailed,
+    ServerSlow,
+    ServerUnreachable,
+    Unexpected,
+)
 from core.texts import t
 from core.ui.deck import deck
 from core.ui.markup import safe
 
 _log = logging.getLogger("modeldeck")
-_RETRY_SECONDS = 1.5
-_MOST_RETRIES = 40
+_LOOK_SECONDS = 1.0
+_READING_SECONDS = 3.0
+"""An error stays at least that long, so that it can be read."""
+_LONGEST_PAUSE = 30.0
+_OF_A_SERVER = (ServerUnreachable, ServerSlow, ServerFailed)
+_TRIES, _IN_A_PART = "_tries", "_failed_in_a_part"
 
 
 def on_script_error(error: Exception) -> bool:
@@ -22,6 +36,22 @@ def on_script_error(error: Exception) -> bool:
     """
     show(error if isinstance(error, DeckError) else unexpected(error))
     return True
+
+
+@contextmanager
+def part() -> Iterator[None]:
+    """A part of a page that may fail without the rest: its error is drawn where it would stand."""
+    try:
+        yield
+    except DeckError as error:
+        st.session_state[_IN_A_PART] = True
+        show(error)
+
+
+def settled() -> None:
+    """Tell that a page was drawn to its end; after an error that went away, the person is told."""
+    if not st.session_state.pop(_IN_A_PART, False) and st.session_state.pop(_TRIES, 0):
+        st.toast(t("errors.retry.back"), icon=":material/check_circle:")
 
 
 def unexpected(error: Exception) -> Unexpected:
@@ -41,21 +71,28 @@ def show(error: DeckError) -> None:
     )
     if error.command:
         st.code(error.command, language="bash")
-    if error.retryable and not isinstance(error, StoreNeedsUpgrade):
-        _look_again()
+    if error.retryable and isinstance(error, (*_OF_A_SERVER, LedgerFailed)):
+        tries = st.session_state.get(_TRIES, 0)
+        pause = min(_READING_SECONDS * 2**tries, _LONGEST_PAUSE)
+        _look_again(uuid4().hex, time.monotonic(), pause, isinstance(error, _OF_A_SERVER))
 
 
-@st.fragment(run_every=_RETRY_SECONDS)
-def _look_again() -> None:
-    """Ask in the background whether the server is back, and draw the page anew once it is."""
-    tries = st.session_state.get("_retries", 0)
-    if tries > _MOST_RETRIES:
-        st.caption(t("errors.retry.gave_up"))
-    elif deck().mlflow.gateway.answers():
-        st.session_state["_retries"] = tries + 1
+@st.fragment(run_every=_LOOK_SECONDS)
+def _look_again(number: str, since: float, pause: float, of_a_server: bool) -> None:
+    """Draw the page anew once the server is back.
+
+    Args:
+        number: tells this error from another on the same page.
+        since: when it was drawn (``time.monotonic``).
+        pause: seconds before the first look: where the server answers and the page fails all the
+            same, it grows from one look to the next.
+        of_a_server: whether MLflow can be asked, in the background, if it is back.
+    """
+    back = deck().mlflow.gateway.answers(since) if of_a_server else True
+    if back and time.monotonic() - since > pause:
+        st.session_state[_TRIES] = st.session_state.get(_TRIES, 0) + 1
         st.rerun()
-    else:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if st.button(t("errors.retry.now"), icon=":material/refresh:", key=f"_retry_{number}"):
+            st.rerun()
         st.caption(t("errors.retry.waiting"))
-    if st.button(t("errors.retry.now"), icon=":material/refresh:", key="_retry"):
-        st.session_state["_retries"] = 0
-        st.rerun()

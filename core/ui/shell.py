@@ -15,6 +15,7 @@ import streamlit as st  # noqa: E402
 
 from core.texts import t  # noqa: E402
 from core.ui.deck import deck  # noqa: E402
+from core.ui.errors import settled  # noqa: E402
 from core.ui.markup import md  # noqa: E402
 from core.ui.navigation import pages  # noqa: E402
 from core.ui.parts import say_done  # noqa: E402
@@ -32,3 +33,4 @@ with st.sidebar:
     st.caption(md("shell.where", address=here.mlflow.address, person=here.actor.name))
 say_done()
 chosen.run()
+settled()
