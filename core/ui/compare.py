@@ -14,7 +14,7 @@ from core.runs.curves import ENDED, Wanted
 from core.runs.query import RunQuery, RunTable
 from core.texts import t
 from core.ui import parts, runs, runs_page
-from core.ui.markup import md, safe
+from core.ui.markup import md, safe, visible
 from core.ui.navigation import asked_all, go, link
 
 MOST_RUNS = 500
@@ -46,7 +46,7 @@ def choose(ids: Sequence[str]) -> None:
                 chosen = st.selectbox(
                     t("compare.add.experiment"),
                     list(names),
-                    format_func=lambda i: names[i],
+                    format_func=lambda i: visible(names[i]),
                     index=None,
                     placeholder=t("compare.add.place"),
                     width=360,

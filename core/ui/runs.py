@@ -17,6 +17,7 @@ from core.runs.query import RunQuery, RunTable
 from core.texts import t
 from core.ui import parts
 from core.ui.deck import deck, forget, read
+from core.ui.markup import visible
 
 STATUS_COLOURS = {
     "FINISHED": "green",
@@ -104,9 +105,7 @@ def instants(times: Iterable[datetime | None]) -> pd.Series:
 
     In Arrow's own type: converting pandas' type warns about a deprecation for each table.
     """
-    return pd.Series(pd.to_datetime(list(times), utc=True)).astype(
-        "timestamp[ms, tz=UTC][pyarrow]"
-    )
+    return pd.Series(pd.to_datetime(list(times), utc=True)).astype("timestamp[ms, tz=UTC][pyarrow]")
 
 
 def cells(
@@ -123,7 +122,7 @@ def cells(
     shown: dict[str, Any] = {
         "open": [t("runs.open")] * len(frame),
         "name": [
-            (NESTED if inner else "") + name
+            (NESTED if inner else "") + visible(name)
             for name, inner in zip(frame["name"], nested, strict=True)
         ],
         "status": [
@@ -134,9 +133,9 @@ def cells(
         "seconds": pd.to_timedelta(frame["seconds"], unit="s"),
     }
     if names:
-        shown["experiment"] = [names.get(e, e) for e in frame["experiment_id"]]
+        shown["experiment"] = [visible(names.get(e, e)) for e in frame["experiment_id"]]
     if nested.any():
-        shown["parent"] = [parents.get(p, p) if p else None for p in frame["parent_id"]]
+        shown["parent"] = [visible(parents.get(p, p)) if p else None for p in frame["parent_id"]]
     made = pd.DataFrame(shown)
     for column in columns:
         if column in frame:

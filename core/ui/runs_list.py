@@ -13,7 +13,7 @@ from core.runs.activity import CAP, Activity
 from core.texts import t
 from core.ui import parts, runs
 from core.ui.deck import deck
-from core.ui.markup import md, safe
+from core.ui.markup import md, safe, visible
 from core.ui.navigation import go
 
 MOST_COUNTED = 100
@@ -104,7 +104,7 @@ def _cells(shown: Sequence[Experiment], known: Mapping[str, Activity | None]) ->
     return pd.DataFrame(
         {
             "open": [t("runs.open")] * len(shown),
-            "name": [e.name for e in shown],
+            "name": [visible(e.name) for e in shown],
             "runs": [
                 a.text if a else ("…" if e.id not in known else "–")
                 for e, a in zip(shown, activity, strict=True)
@@ -121,10 +121,8 @@ def _cells(shown: Sequence[Experiment], known: Mapping[str, Activity | None]) ->
 def _config() -> dict[str, Any]:
     column = st.column_config
     return {
-        "open": column.ButtonColumn(
-            "", type="tertiary", key="experiments_open", width=70, pinned=True
-        ),
-        "name": column.TextColumn(t("runs.column.name"), pinned=True, width="medium"),
+        "open": column.ButtonColumn("", type="tertiary", key="experiments_open", width=70),
+        "name": column.TextColumn(t("runs.column.name"), width=260),
         "runs": column.TextColumn(t("experiments.column.runs"), alignment="right", width="small"),
         "last": column.DatetimeColumn(t("experiments.column.last"), format="distance"),
         "description": column.TextColumn(t("experiments.column.description"), width="large"),

@@ -19,7 +19,7 @@ from core.runs.query import RunQuery
 from core.texts import t
 from core.ui import artifacts, parts, runs
 from core.ui.deck import deck, keep, read
-from core.ui.markup import md, safe
+from core.ui.markup import md, safe, visible
 from core.ui.navigation import go, link
 from core.ui.runs_table import change, rename
 
@@ -80,10 +80,10 @@ def head(run: Run) -> None:
             if value:
                 with st.container(gap=None):
                     st.caption(t(f"run.fact.{name}"))
-                    st.text(value)
+                    st.text(visible(value))
     note = run.tags.get(NOTE_TAG, "")
     if note:
-        st.text(note)
+        st.text(visible(note))
 
 
 def _duration(run: Run) -> str:

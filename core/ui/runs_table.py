@@ -14,7 +14,7 @@ from core.runs.query import Order, RunQuery, RunTable
 from core.texts import t
 from core.ui import parts, runs
 from core.ui.deck import deck
-from core.ui.markup import md, safe
+from core.ui.markup import md, safe, visible
 from core.ui.navigation import asked_all, go, link
 from core.ui.runs_list import few
 
@@ -39,7 +39,7 @@ def head(ids: Sequence[str]) -> dict[str, str]:
         if about is not None and about.lifecycle_stage == "deleted":
             st.badge(t("runs.deleted"), icon=":material/delete:", color="grey")
         if about is not None and about.tags.get(NOTE_TAG):
-            st.text(about.tags[NOTE_TAG])
+            st.text(visible(about.tags[NOTE_TAG]))
     else:
         parts.title(t("experiments.several", n=len(ids)), "science")
         st.caption(", ".join(safe(n, 60) for n in names.values()))
@@ -162,7 +162,7 @@ def _table(rows: RunTable, columns: Sequence[str], names: dict[str, str]) -> lis
         hide_index=True,
         on_select="rerun",
         selection_mode="multi-row",
-        height=440,
+        height=min(440, 38 + 35 * len(ids)),
         key=f"runs_{runs.fingerprint(ids)}",
         column_config=runs.config(made, "runs"),
         selection_default={"selection": {"rows": [i for i, r in enumerate(ids) if r in before]}},
@@ -175,10 +175,12 @@ def _table(rows: RunTable, columns: Sequence[str], names: dict[str, str]) -> lis
         go("run", run=opened)
     picked = [ids[i] for i in event["selection"]["rows"] if i < len(ids)]
     st.session_state["_ticked"] = picked
-    if 0 < len(picked) <= MOST_IN_LINK:
-        st.query_params["selected"] = ",".join(picked)
-    else:
-        st.query_params.pop("selected", None)
+    linked = ",".join(picked) if len(picked) <= MOST_IN_LINK else ""
+    if linked != ",".join(asked_all("selected")):  # each write is a step of the browser's history
+        if linked:
+            st.query_params["selected"] = linked
+        else:
+            st.query_params.pop("selected", None)
     return picked
 
 

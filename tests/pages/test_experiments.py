@@ -8,6 +8,7 @@ from streamlit.testing.v1 import AppTest
 from core.runs.query import RunQuery
 from core.ui import runs
 from core.ui.deck import deck
+from core.ui.markup import visible
 from tests.pages.conftest import HOSTILE, Open, Store, drawn, markdown_of
 
 
@@ -43,7 +44,7 @@ class TestList:
 
     def test_hostile_names_are_cells_only(self, store: Store, open_page: Open) -> None:
         app = open_page("experiments")
-        assert HOSTILE[:400] in names(app)
+        assert visible(HOSTILE[:400]) in names(app)
         assert "127.0.0.1:9" not in drawn(app)
 
     def test_nothing_deleted_is_said(self, own_store: Store, open_page: Open) -> None:
@@ -149,7 +150,7 @@ class TestRuns:
         app = open_page("experiments", experiment=store.hostile)
         assert not app.exception
         assert "\\!\\[\\]" in app.title[0].value
-        assert app.dataframe[0].value["name"].iloc[0] == HOSTILE[:400]
+        assert app.dataframe[0].value["name"].iloc[0] == visible(HOSTILE[:400])
         app = tick(app, [0])
         said = markdown_of(app)
         assert "Delete the run **" in said
