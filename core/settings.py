@@ -19,6 +19,8 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+_PREFIX = "MODELDECK_"
+
 
 class BadSetting(Exception):
     """A setting has a value that it may not have; the message names it and what it may be."""
@@ -30,7 +32,7 @@ class Settings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix="MODELDECK_", frozen=True, populate_by_name=True, extra="ignore"
+        env_prefix=_PREFIX, frozen=True, populate_by_name=True, extra="ignore"
     )
 
     home: Path = Field(
@@ -248,7 +250,7 @@ def require_home(settings: Settings) -> None:
 def variables() -> dict[str, str]:
     """Each field's name → the environment variable that sets it."""
     return {
-        name: field.alias or f"MODELDECK_{name.upper()}"
+        name: field.alias or f"{_PREFIX}{name.upper()}"
         for name, field in Settings.model_fields.items()
     }
 
@@ -292,10 +294,11 @@ def _init_name(name: str) -> str:
 
 def _refuse_unknown(environment: Mapping[str, str]) -> None:
     known = set(variables().values())
+    words = [name.removeprefix(_PREFIX) for name in known if name.startswith(_PREFIX)]
     for name in environment:
-        if name.startswith("MODELDECK_") and name not in known:
-            near = difflib.get_close_matches(name, known, 1)
-            hint = f"; did you mean {near[0]}?" if near else ""
+        if name.startswith(_PREFIX) and name not in known:
+            near = difflib.get_close_matches(name.removeprefix(_PREFIX), words, 1)
+            hint = f"; did you mean {_PREFIX}{near[0]}?" if near else ""
             raise BadSetting(f"{name} is no setting of Modeldeck{hint}")
 
 

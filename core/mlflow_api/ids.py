@@ -72,7 +72,7 @@ def alias(value: str) -> str:
         InvalidInput: it cannot be one.
     """
     if not _ALIAS.fullmatch(value) or RESERVED_ALIAS.fullmatch(value):
-        raise InvalidInput(t("errors.mlflow.bad_alias", value=value[:80]), field="alias")
+        raise InvalidInput(t("errors.mlflow.bad_alias", value=repr(value[:80])), field="alias")
     return value
 
 
