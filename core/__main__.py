@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from typing import NoReturn
 
+from core import logs
 from core.errors import DeckError
 from core.people import require_safe_identity
 from core.processes import ROOT
@@ -22,6 +23,7 @@ def main(arguments: list[str]) -> int:
     for name in ("run", "worker", "demo", "stop", "ps"):
         commands.add_parser(name, help=t(f"cli.{name}"))
     command = parser.parse_args(arguments).command
+    logs.setup()
     try:
         settings = load()
         if command != "stop":

@@ -9,6 +9,7 @@ import streamlit as st
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
+from core import logs
 from core.errors import NotAllowed
 from core.lifecycle.supervisor import Supervisor
 from core.people import require_safe_identity
@@ -18,6 +19,7 @@ from core.ui import errors
 
 def parts() -> dict[str, Any]:
     """What ``st.App`` is given beside the shell. A bad setting ends the process with its name."""
+    logs.setup()
     try:
         settings = load()
         require_safe_identity(settings, str(st.get_option("server.address") or ""))
