@@ -412,7 +412,12 @@ def _register(run: Run) -> None:
             accept_new_options=True,
             placeholder=t("run.register.place"),
         )
-        model_id = st.selectbox(t("run.register.model"), run.logged_models)
+        logged = {m: artifacts.logged_model(m).name for m in run.logged_models}
+        model_id = st.selectbox(
+            t("run.register.model"),
+            list(logged),
+            format_func=lambda m: visible(f"{logged[m]} · {m}"),
+        )
         note = st.text_area(t("run.register.description"), height=90)
         sent = st.form_submit_button(t("run.register.do"), type="primary")
     if sent:
