@@ -474,9 +474,14 @@ def _difference_words(state: ModelState, rows: Sequence[Transition], item: Diffe
     row = mover(rows, item.version, item.rung)
     if row is None:
         return t("registry.conflict.outside", version=item.version, rung=item.rung)
-    ago = formats.duration(now() - (row.ended_at or row.begun_at))
+    since = (now() - (row.ended_at or row.begun_at)).total_seconds()
+    ago = formats.duration(since)
     return t(
-        "registry.conflict.moved", version=item.version, rung=item.rung, actor=row.actor, ago=ago
+        "registry.conflict.moved" if since >= 2 else "registry.conflict.just_moved",
+        version=item.version,
+        rung=item.rung,
+        actor=row.actor,
+        ago=ago,
     )
 
 

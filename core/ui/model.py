@@ -19,7 +19,7 @@ from core.runs.query import RunQuery, RunTable
 from core.texts import t
 from core.ui import errors, parts, registry, runs
 from core.ui.deck import deck, forget, keep, read
-from core.ui.markup import md, safe
+from core.ui.markup import md, safe, visible
 from core.ui.navigation import asked, link
 
 MOST_MEASURED = 200
@@ -98,7 +98,7 @@ def head(found: Look) -> None:
             width="content",
         )
     if model.description:
-        st.text(model.description)
+        st.text(visible(model.description))
     with st.container(horizontal=True, vertical_alignment="center"):
         describe(
             model.description,
@@ -204,11 +204,11 @@ def _cells(found: Look, shown: Sequence[str]) -> pd.DataFrame:
             "aliases": [list(v.aliases) for v in rows],
             **{name: pd.to_numeric(pd.Series(_by_run(found, name))) for name in shown},
             "run": [
-                str(name or v.run_id or "")
+                visible(str(name or v.run_id or ""))
                 for name, v in zip(_by_run(found, "name"), rows, strict=True)
             ],
-            "description": [v.description for v in rows],
-            "created": pd.to_datetime([v.created_at for v in rows], utc=True),
+            "description": [visible(v.description) for v in rows],
+            "created": runs.instants([v.created_at for v in rows]),
         }
     )
 
@@ -257,7 +257,7 @@ def details(found: Look, version: ModelVersion) -> None:
 
 def _about(found: Look, version: ModelVersion) -> None:
     if version.description:
-        st.text(version.description)
+        st.text(visible(version.description))
     else:
         st.caption(t("model.no_description"))
     run = next((n for n, v in zip(_by_run(found, "name"), found.dossier.versions, strict=True)
@@ -277,7 +277,7 @@ def _about(found: Look, version: ModelVersion) -> None:
     )  # fmt: skip
     st.caption(times)
     if version.status_message:
-        st.text(version.status_message)
+        st.text(visible(version.status_message))
     with st.container(horizontal=True):
         mlflow, number = deck().mlflow, version.version
         describe(
@@ -461,7 +461,10 @@ def tags(
     """A popover with the tags as a table, a form that sets one, and a form that removes one."""
     with st.popover(t("model.tags.label", n=len(now)), icon=":material/tag:"):
         if now:
-            made = {t("model.tags.key"): list(now), t("model.tags.value"): list(now.values())}
+            made = {
+                t("model.tags.key"): [visible(k) for k in now],
+                t("model.tags.value"): [visible(v) for v in now.values()],
+            }
             st.dataframe(pd.DataFrame(made), hide_index=True, alt=t("model.tags.alt"))
         with st.form(f"{key}_set", border=False):
             name = st.text_input(t("model.tags.key"), key=f"{key}_name")
@@ -536,13 +539,13 @@ def _history(dossier: Dossier) -> None:
     st.dataframe(
         pd.DataFrame(
             {
-                "when": pd.to_datetime([r.begun_at for r in rows], utc=True),
+                "when": runs.instants([r.begun_at.replace(microsecond=0) for r in rows]),
                 "what": [r.sentence for r in rows],
-                "who": [r.actor for r in rows],
+                "who": [visible(r.actor) for r in rows],
                 "result": [[t(f"model.history.{r.state}")] for r in rows],
-                "comment": [r.comment for r in rows],
+                "comment": [visible(r.comment) for r in rows],
                 "steps": ["; ".join(s.sentence for s in r.steps if not s.key) for r in rows],
-                "message": [r.message for r in rows],
+                "message": [visible(r.message) for r in rows],
             }
         ),
         hide_index=True, alt=t("model.history.alt"), placeholder="",
@@ -552,7 +555,7 @@ def _history(dossier: Dossier) -> None:
                 timezone=st.context.timezone,
             ),
             "what": column.TextColumn(t("model.history.what")),
-            "who": column.TextColumn(t("model.history.who")),
+            "who": column.TextColumn(t("model.history.who"), width=140),
             "result": column.MultiselectColumn(
                 t("model.history.result"), options=states,
                 color=["blue", "green", "orange", "red", "orange"],

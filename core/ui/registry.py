@@ -12,7 +12,7 @@ from core.registry.ladder import LADDER
 from core.texts import t
 from core.ui import parts, runs
 from core.ui.deck import deck, forget, read
-from core.ui.markup import md
+from core.ui.markup import md, visible
 from core.ui.navigation import go
 
 KEY = "models"
@@ -102,12 +102,12 @@ def _table(found: Sequence[Summary]) -> str | None:
     made = pd.DataFrame(
         {
             "open": [t("models.open")] * len(found),
-            "name": names,
+            "name": [visible(name) for name in names],
             **{rung: [numbers(s.held[rung]) for s in found] for rung in rungs},
             "aliases": [_aliases(s.model.aliases) for s in found],
             "versions": [s.versions for s in found],
-            "changed": pd.to_datetime([s.changed_at for s in found], utc=True),
-            "description": [s.model.description for s in found],
+            "changed": runs.instants([s.changed_at for s in found]),
+            "description": [visible(s.model.description) for s in found],
         }
     )
     column = st.column_config

@@ -12,6 +12,7 @@ from core.registry.plan import Wanted
 from core.registry.record import record
 from core.registry.transitions import read_state, set_alias, transition
 from core.ui.deck import deck
+from core.ui.markup import visible
 from tests.faults import Fault, FaultProxy
 from tests.pages.conftest import HOSTILE, Open, Store, drawn
 from tests.servers import MlflowServer
@@ -180,7 +181,7 @@ class TestModel:
             {"evil": HOSTILE},
         )  # fmt: skip
         move(here, HOSTILE_NAME, 1, "Production", who=HOSTILE[:100])
-        assert HOSTILE_NAME in list(open_page("models").dataframe[0].value["name"])
+        assert visible(HOSTILE_NAME) in list(open_page("models").dataframe[0].value["name"])
         app = open_page("model", model=HOSTILE_NAME, version="1")
         app.session_state["model_tabs"] = "History"
         app = choose(app, 1, "Archived", HOSTILE_NAME)
