@@ -223,7 +223,7 @@ def _number(param: Param, key: str, label: str, about: str | None) -> str:
         None if v is None else (int(v) if whole else float(v))
         for v in (param.min, param.max, param.step)
     )
-    value = st.number_input(
+    value: float | None = st.number_input(
         label, min_value=low, max_value=high, step=step or (1 if whole else None), key=key,
         help=about, placeholder=t("training.page.auto") if param.auto else None,
         format=None if whole else "%g", persist_state="session",

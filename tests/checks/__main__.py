@@ -38,7 +38,7 @@ def checks(root: Path) -> dict[str, Callable[[], list[str]]]:
     code = [
         path
         for path in files
-        if path.suffix == ".py" and path.relative_to(root).parts[0] != "tests"
+        if path.suffix == ".py" and path.relative_to(root).parts[0] not in ("tests", "benchmarks")
     ]
     project = tomllib.loads(read(root / "pyproject.toml"))
     catalogue = {key: texts.t(key) for key in sorted(texts.keys())}
