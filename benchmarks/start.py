@@ -37,7 +37,7 @@ def measure() -> dict[str, object]:
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
             for _ in range(ROUNDS):
-                ours.append(_modeldeck(browser, home, env))
+                ours.append(_modeldeck(browser, env))
                 theirs.append(_mlflow(browser, home))
             browser.close()
     return {
@@ -49,7 +49,7 @@ def measure() -> dict[str, object]:
     }
 
 
-def _modeldeck(browser: Browser, home: Path, env: dict[str, str]) -> float:
+def _modeldeck(browser: Browser, env: dict[str, str]) -> float:
     port = free_port()
     try:
         return _timed(
@@ -84,7 +84,7 @@ def _timed(
     context = browser.new_context(viewport={"width": 1440, "height": 900})
     page = context.new_page()
     began = time.perf_counter()
-    process = subprocess.Popen(  # noqa: S603
+    process = subprocess.Popen(
         command, cwd=ROOT, env=env, start_new_session=True,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip

@@ -5,8 +5,8 @@ import streamlit as st
 from core.lifecycle.running import worker_runs
 from core.texts import t
 from core.training import jobs, projects
-from core.ui import parts, training
-from core.ui.deck import deck, forget, read
+from core.ui import parts, runs, training
+from core.ui.deck import deck, read
 from core.ui.markup import md, safe
 from core.ui.navigation import asked
 
@@ -50,7 +50,7 @@ with st.expander(
                 here.mlflow, here.ledger, here.actor, project, typed,
                 experiment=experiment or "", title=title, data_roots=roots,
             )  # fmt: skip
-            forget()
+            runs.refresh()
             parts.done(md("training.page.started", title=job.title))
             st.query_params["job"] = job.id
             st.rerun()

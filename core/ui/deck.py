@@ -47,14 +47,20 @@ def _scope() -> tuple[str, str]:
 
 
 @st.cache_data(ttl=5, max_entries=1000, show_spinner=False)
-def _briefly(
-    scope: tuple[str, str], name: str, args: tuple[object, ...], _call: Callable[[], Any]
+def _briefly(  # what is not used here is the key of the memory
+    scope: tuple[str, str],  # noqa: ARG001
+    name: str,  # noqa: ARG001
+    args: tuple[object, ...],  # noqa: ARG001
+    _call: Callable[[], Any],
 ) -> Any:
     return _call()
 
 
 @st.cache_data(ttl=3600, max_entries=500, show_spinner=False)
 def _long(
-    scope: tuple[str, str], name: str, args: tuple[object, ...], _call: Callable[[], Any]
+    scope: tuple[str, str],  # noqa: ARG001
+    name: str,  # noqa: ARG001
+    args: tuple[object, ...],  # noqa: ARG001
+    _call: Callable[[], Any],
 ) -> Any:
     return _call()

@@ -64,7 +64,7 @@ def go(name: str, **query: str | list[str]) -> NoReturn:
 
 
 def link(name: str, label: str, *, icon: str | None = None, **query: str | list[str]) -> None:
-    """A link to another page; ``label`` is Markdown, so outside text in it goes through ``safe``."""
+    """A link to another page; ``label`` is Markdown: outside text in it goes through ``safe``."""
     st.page_link(page(name), label=label, icon=icon, query_params=query)
 
 

@@ -181,7 +181,7 @@ def _widget(param: Param, settings: Settings, typed: dict[str, str]) -> str:
                 help=about,
                 persist_state="session",
                 format_func=lambda v: param.choices.get(v, t("training.page.auto")),
-            )  # fmt: skip
+            )
         )
     if param.kind == "data" or param.name == "target":
         options = _offers(param, settings, typed)
@@ -190,13 +190,11 @@ def _widget(param: Param, settings: Settings, typed: dict[str, str]) -> str:
         current = st.session_state[key]
         if current and current not in options:
             options = [current, *options]
-        return str(
-            st.selectbox(
-                label, options, key=key, help=about, persist_state="session",
-                accept_new_options=True, format_func=lambda v: param.choices.get(v, v),
-            )
-            or ""
+        chosen = st.selectbox(
+            label, options, key=key, help=about, persist_state="session",
+            accept_new_options=True, format_func=lambda v: param.choices.get(v, v),
         )  # fmt: skip
+        return str(chosen or "")
     st.session_state.setdefault(key, param.default or "")
     return st.text_input(label, key=key, help=about, persist_state="session")
 
