@@ -4,12 +4,22 @@ Streamlit draws labels, buttons, captions, headings, alerts and toasts as Markdo
 colours, badges, formulas and icons. A run's name may hold any of these.
 """
 
+import re
 import string
 import unicodedata
 
 from core.texts import t
 
 _PUNCTUATION = frozenset(string.punctuation)
+_JOINERS = "\u200c\u200d"
+_REWRITTEN = re.compile(
+    r"(h)(?=ttps?://)|(w)(?=ww\.)|(?<=@)[-_]*([a-z0-9])"  # addresses become links
+    r"|(?<=:)([sm])(?=treamlit:|aterial_)"  # a logo, an icon
+    r"|(?<!\S)[-<>~]([-=>])>?(?!\S)",  # arrows and signs: -> -- <= ~=
+    re.IGNORECASE,
+)
+"""What the browser still rewrites after escapes are resolved. The group is a character that, set
+in italics, keeps the rest from being seen as one piece; the letters stay as they are."""
 
 
 def safe(text: object, length: int | None = None) -> str:
@@ -22,16 +32,30 @@ def safe(text: object, length: int | None = None) -> str:
     line = " ".join(visible(str(text)).split())
     if length is not None and len(line) > length:
         line = line[: length - 1] + "…"
-    return "".join(f"\\{c}" if c in _PUNCTUATION else c for c in line)
+    pieces, end = [], 0
+    for found in _REWRITTEN.finditer(line):
+        at = found.start(found.lastindex or 0)
+        letter = f"{_escaped(line[at])}*"
+        if pieces and at == end:  # two in a row are set in italics together
+            pieces[-1] = pieces[-1][:-1] + letter
+        else:
+            pieces += [_escaped(line[end:at]), f"*{letter}"]
+        end = at + 1
+    return "".join([*pieces, _escaped(line[end:])])
 
 
 def visible(text: str) -> str:
     """``text`` without control and direction characters, which could make it read as another.
 
-    Line breaks and tabs stay. Zero-width joiners stay where scripts need them.
+    Line breaks and tabs stay. Zero-width joiners stay between characters beyond ASCII, where some
+    scripts need them.
     """
     return "".join(
-        c for c in text if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cf", "Cs")
+        c
+        for i, c in enumerate(text)
+        if c in "\n\t"
+        or unicodedata.category(c) not in ("Cc", "Cf", "Cs")
+        or (c in _JOINERS and 0 < i < len(text) - 1 and not (text[i - 1] + text[i + 1]).isascii())
     )
 
 
@@ -42,3 +66,7 @@ def md(key: str, /, **fields: object) -> str:
     instead.
     """
     return t(key, **{name: v if name == "n" else safe(v) for name, v in fields.items()})
+
+
+def _escaped(text: str) -> str:
+    return "".join(f"\\{c}" if c in _PUNCTUATION else c for c in text)
