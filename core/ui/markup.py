@@ -32,7 +32,8 @@ def safe(text: object, length: int | None = None) -> str:
     line = " ".join(visible(str(text)).split())
     if length is not None and len(line) > length:
         line = line[: length - 1] + "…"
-    pieces, end = [], 0
+    pieces: list[str] = []
+    end = 0
     for found in _REWRITTEN.finditer(line):
         at = found.start(found.lastindex or 0)
         letter = f"{_escaped(line[at])}*"

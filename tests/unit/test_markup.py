@@ -12,8 +12,27 @@ from core.ui.markup import md, safe, visible
 
 # Letters are drawn into anything by the browser's own additions to Markdown, so they come often.
 PIECES = st.sampled_from(
-    "http:// https:// www. @ a@b.c -> -- <- >= :streamlit: :material_home: :red[x] $x$ ` * _ h w "
-    "![](http://127.0.0.1/x)".split()
+    [
+        "http://",
+        "https://",
+        "www.",
+        "@",
+        "a@b.c",
+        "->",
+        "--",
+        "<-",
+        ">=",
+        ":streamlit:",
+        ":material_home:",
+        ":red[x]",
+        "$x$",
+        "`",
+        "*",
+        "_",
+        "h",
+        "w",
+        "![](http://127.0.0.1/x)",
+    ]
 )
 TEXTS = st.lists(st.one_of(PIECES, st.text(max_size=3)), max_size=12).map("".join)
 EMPHASISED = re.compile(r"(?<!\\)\*((?:\\.|[^*\\])+)(?<!\\)\*")
