@@ -355,15 +355,19 @@ def _apply(
             _write(mlflow, model, step)
         except OutcomeUnknown as error:
             # The reply is lost, not always the write: look, and go on where it took effect.
-            try:
-                if step.in_effect(read_state(mlflow, model)):
-                    continue
-            except DeckError:
+            if not _took_effect(mlflow, model, step):
                 return error
-            return error
         except DeckError as error:
             return error
     return None
+
+
+def _took_effect(mlflow: Mlflow, model: str, step: Step) -> bool:
+    """Whether a write whose reply was lost is there; False where that cannot be seen."""
+    try:
+        return step.in_effect(read_state(mlflow, model))
+    except DeckError:
+        return False
 
 
 def _write(mlflow: Mlflow, model: str, step: Step) -> None:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import pandas as pd
@@ -10,11 +11,12 @@ import streamlit as st
 
 from core import charts, formats
 from core.errors import DeckError, NotFound
+from core.ledger import now
 from core.mlflow_api.nouns import Column, ModelInfo, ModelVersion
-from core.registry import catalogue
+from core.registry import catalogue, editing
 from core.registry.catalogue import Dossier
 from core.registry.record import State, Transition, record
-from core.registry.transitions import remove_alias, set_alias
+from core.registry.transitions import LEASE_SECONDS, remove_alias, set_alias, settle
 from core.runs.query import RunQuery, RunTable
 from core.texts import t
 from core.ui import errors, parts, registry, runs
@@ -107,7 +109,7 @@ def head(found: Look) -> None:
         )
         tags(
             model.tags,
-            lambda key, value: deck().mlflow.registry.set_model_tag(model.name, key, value),
+            lambda key, value: editing.set_model_tag(deck().mlflow, model.name, key, value),
             lambda key: deck().mlflow.registry.delete_model_tag(model.name, key),
             "model_tags",
         )
@@ -287,8 +289,8 @@ def _about(found: Look, version: ModelVersion) -> None:
         )
         tags(
             version.tags,
-            lambda k, value: mlflow.registry.set_version_tag(version.model, number, k, value),
-            lambda k: mlflow.registry.delete_version_tag(version.model, number, k),
+            lambda k, value: editing.set_version_tag(mlflow, version.model, number, k, value),
+            lambda k: editing.delete_version_tag(mlflow, version.model, number, k),
             f"version_tags_{number}",
         )
 
@@ -453,17 +455,17 @@ def describe(before: str, write: Callable[[str], None], key: str) -> None:
 
 
 def tags(
-    now: Mapping[str, str],
+    present: Mapping[str, str],
     write: Callable[[str, str], None],
     remove: Callable[[str], None],
     key: str,
 ) -> None:
     """A popover with the tags as a table, a form that sets one, and a form that removes one."""
-    with st.popover(t("model.tags.label", n=len(now)), icon=":material/tag:"):
-        if now:
+    with st.popover(t("model.tags.label", n=len(present)), icon=":material/tag:"):
+        if present:
             made = {
-                t("model.tags.key"): [visible(k) for k in now],
-                t("model.tags.value"): [visible(v) for v in now.values()],
+                t("model.tags.key"): [visible(k) for k in present],
+                t("model.tags.value"): [visible(v) for v in present.values()],
             }
             st.dataframe(pd.DataFrame(made), hide_index=True, alt=t("model.tags.alt"))
         with st.form(f"{key}_set", border=False):
@@ -475,9 +477,9 @@ def tags(
                 finally:
                     forget()
                 _done("model.tags.was_set", key=(name or "").strip())
-        if now:
+        if present:
             with st.form(f"{key}_remove", border=False):
-                gone = st.selectbox(t("model.tags.which"), list(now), key=f"{key}_gone")
+                gone = st.selectbox(t("model.tags.which"), list(present), key=f"{key}_gone")
                 if st.form_submit_button(t("model.tags.remove")) and gone:
                     try:
                         remove(gone)
@@ -566,6 +568,23 @@ def _history(dossier: Dossier) -> None:
         },
     )  # fmt: skip
     st.caption(_history_said(rows))
+    _open_ends(dossier.model.name, rows)
+
+
+def _open_ends(model: str, rows: Sequence[Transition]) -> None:
+    """Offer to find out how changes ended whose maker has gone."""
+    late = now() - timedelta(seconds=LEASE_SECONDS)
+    broken = [r for r in rows if r.state is State.APPLYING and r.begun_at < late]
+    if not broken:
+        return
+    here = deck()
+    st.warning(t("model.history.open", n=len(broken)), icon=":material/history:")
+    if st.button(t("model.history.settle"), icon=":material/search:", key="settle"):
+        try:
+            settle(here.mlflow, here.ledger, here.actor, model)
+        finally:
+            forget()
+        st.rerun()
 
 
 def _history_said(rows: Sequence[Transition]) -> str:

@@ -404,7 +404,7 @@ def test_a_change_that_was_killed_is_settled_by_the_next(
     assert settled.state is State.INTERRUPTED
     assert settled.actor == "anna"
     if before == 0:
-        assert "Nothing was changed." in settled.message
+        assert "Nothing of it was there" in settled.message
     else:
         assert "Done: v2 → Production; alias champion v1 → v2." in settled.message
         assert "Not done: v1 → Archived" in settled.message

@@ -2,14 +2,17 @@
 
 import getpass
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core.ledger import now
+from core.ledger.schema import transitions
 from core.lifecycle.deck import Deck
 from core.people import Actor
 from core.registry.plan import Wanted
-from core.registry.record import record
+from core.registry.record import State, record
 from core.registry.transitions import read_state, set_alias, transition
 from core.ui.deck import deck
 from core.ui.markup import visible
@@ -205,6 +208,33 @@ class TestModel:
         assert list(table["who"]) == ["ben", "anna"]
         assert "alias champion v1 → v2" in table["steps"][0]
         assert "2 transitions, all there are." in drawn(app)
+
+    def test_a_change_that_broke_off_is_settled_from_the_history(
+        self, wine: Deck, open_page: Open
+    ) -> None:
+        with wine.ledger.transaction("test") as connection:
+            connection.execute(
+                transitions.update().values(
+                    state="applying", after=None, begun_at=now() - timedelta(minutes=2)
+                )
+            )
+        app = open_page("model", model="wine")
+        app.session_state["model_tabs"] = "History"
+        app.run()
+        assert "its ending was never written down" in app.warning[0].value
+        app.button(key="settle").click().run()
+        assert not app.warning
+        assert record(wine.ledger, "wine")[0].state is State.DONE
+
+    def test_the_tag_that_tells_the_stage_is_not_set_by_hand(
+        self, wine: Deck, open_page: Open
+    ) -> None:
+        app = open_page("model", model="wine", version="2")
+        app.text_input(key="version_tags_2_name").set_value("modeldeck.stage")
+        app.text_input(key="version_tags_2_value").set_value("Production")
+        [b for b in app.button if b.label == "Set tag"][1].click().run()
+        assert "written by moving the version" in app.error[0].value
+        assert "modeldeck.stage" not in wine.mlflow.registry.version("wine", 2).tags
 
 
 class TestMove:
