@@ -2,16 +2,16 @@
 
 import streamlit as st
 
-from core.ui import model, move
+from core.ui import model, move, version
 from core.ui.navigation import asked
 
 found = model.look(asked("model"))
 model.head(found)
-version = model.versions(found)
-if version is not None:
+chosen = model.versions(found)
+if chosen is not None:
     left, right = st.columns([3, 2], gap="large")
     with right:
-        move.card(found.dossier, version, reachable=found.trouble is None)
+        move.card(found.dossier, chosen, reachable=found.trouble is None)
     with left:
-        model.details(found, version)
+        version.details(found, chosen)
 model.story(found)

@@ -1,7 +1,6 @@
-"""One registered model: its headline, its versions, and what is known of one of them."""
+"""One registered model: its headline, its versions, and how it came to where it is."""
 
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -9,18 +8,19 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core import charts, formats
+from core import charts
 from core.errors import DeckError, NotFound
 from core.ledger import now
-from core.mlflow_api.nouns import Column, ModelInfo, ModelVersion
+from core.mlflow_api.nouns import ModelVersion
 from core.registry import catalogue, editing
 from core.registry.catalogue import Dossier
 from core.registry.record import State, Transition, record
-from core.registry.transitions import LEASE_SECONDS, remove_alias, set_alias, settle
+from core.registry.transitions import LEASE_SECONDS, settle
 from core.runs.query import RunQuery, RunTable
 from core.texts import t
 from core.ui import errors, parts, registry, runs
-from core.ui.deck import deck, forget, keep, read
+from core.ui.deck import deck, forget, read
+from core.ui.edits import describe, tags
 from core.ui.markup import md, safe, visible
 from core.ui.navigation import asked, link
 
@@ -41,6 +41,24 @@ class Look:
     """How many versions with a run were left out."""
     trouble: DeckError | None = None
     """Why this is what was known before and not the present state."""
+
+    def of_runs(self, column: str) -> list[object]:
+        """One column of the runs' table, in the order of the versions; None for no value."""
+        frame = self.measured.frame
+        if column not in frame:
+            return [None] * len(self.dossier.versions)
+        known = dict(zip(frame["run_id"], frame[column].astype(object), strict=True))
+        values = (known.get(v.run_id or "") for v in self.dossier.versions)
+        return [None if value is pd.NA else value for value in values]
+
+    def run_names(self) -> list[str]:
+        """The names of the versions' runs; the id where the name is not known, "" for no run."""
+        names = zip(self.of_runs("name"), self.dossier.versions, strict=True)
+        return [str(name or version.run_id or "") for name, version in names]
+
+    def run_name(self, version: ModelVersion) -> str:
+        """The name of one version's run."""
+        return self.run_names()[self.dossier.versions.index(version)]
 
 
 def look(name: str) -> Look:
@@ -187,16 +205,6 @@ def _measure(found: Look) -> None:
             st.rerun()
 
 
-def _by_run(found: Look, column: str) -> list[object]:
-    """One column of the runs' table, in the order of the versions; None where there is none."""
-    frame = found.measured.frame
-    if column not in frame:
-        return [None] * len(found.dossier.versions)
-    known = dict(zip(frame["run_id"], frame[column].astype(object), strict=True))
-    values = (known.get(v.run_id or "") for v in found.dossier.versions)
-    return [None if value is pd.NA else value for value in values]
-
-
 def _cells(found: Look, shown: Sequence[str]) -> pd.DataFrame:
     rows = found.dossier.versions
     return pd.DataFrame(
@@ -204,11 +212,8 @@ def _cells(found: Look, shown: Sequence[str]) -> pd.DataFrame:
             "version": [t("models.v", version=v.version) for v in rows],
             "stage": [[found.dossier.standing(v).name] for v in rows],
             "aliases": [list(v.aliases) for v in rows],
-            **{name: pd.to_numeric(pd.Series(_by_run(found, name))) for name in shown},
-            "run": [
-                visible(str(name or v.run_id or ""))
-                for name, v in zip(_by_run(found, "name"), rows, strict=True)
-            ],
+            **{name: pd.to_numeric(pd.Series(found.of_runs(name))) for name in shown},
+            "run": [visible(name) for name in found.run_names()],
             "description": [visible(v.description) for v in rows],
             "created": runs.instants([v.created_at for v in rows]),
         }
@@ -226,271 +231,6 @@ def _config(shown: Sequence[str]) -> dict[str, Any]:
         "description": column.TextColumn(t("model.column.description")),
         "created": column.DatetimeColumn(t("model.column.created"), format="distance"),
     }
-
-
-def details(found: Look, version: ModelVersion) -> None:
-    """What is known of one version, in tabs of which only the open one is read."""
-    name = found.dossier.model.name
-    rung = found.dossier.standing(version).name
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.subheader(t("model.version", version=version.version), anchor=False, width="content")
-        st.badge(safe(rung), color=registry.rung_colour(rung))  # type: ignore[arg-type]
-        for alias in version.aliases:
-            st.badge(safe(alias), icon=":material/sell:", color="primary")
-        if version.status != "READY":
-            st.badge(safe(version.status), icon=":material/warning:", color="orange")
-    titles = [t(f"model.tab.{tab}") for tab in ("about", "signature", "aliases", "files")]
-    about, signature, aliases, files = st.tabs(
-        titles, key=f"version_tabs:{name}:{version.version}", on_change="rerun"
-    )
-    if about.open:
-        with about:
-            _about(found, version)
-    if aliases.open:
-        with aliases:
-            _aliases(found.dossier, version)
-    if signature.open:
-        with signature:
-            _signature(version)
-    if files.open:
-        with files:
-            _files(version)
-
-
-def _about(found: Look, version: ModelVersion) -> None:
-    if version.description:
-        st.text(visible(version.description))
-    else:
-        st.caption(t("model.no_description"))
-    run = next((n for n, v in zip(_by_run(found, "name"), found.dossier.versions, strict=True)
-                if v == version), None)  # fmt: skip
-    if version.run_id:
-        label = str(run or version.run_id)
-        link("run", md("model.run", name=label), icon=":material/science:", run=version.run_id)
-    else:
-        st.caption(t("model.no_run"))
-    link(
-        "endpoints", t("model.serve", version=version.version), icon=":material/cell_tower:",
-        model=version.model, version=str(version.version),
-    )  # fmt: skip
-    times = t(
-        "model.times", created=parts.moment(version.created_at),
-        changed=parts.moment(version.updated_at),
-    )  # fmt: skip
-    st.caption(times)
-    if version.status_message:
-        st.text(visible(version.status_message))
-    with st.container(horizontal=True):
-        mlflow, number = deck().mlflow, version.version
-        describe(
-            version.description,
-            lambda text: mlflow.registry.describe_version(version.model, number, text),
-            f"version_about_{number}",
-        )
-        tags(
-            version.tags,
-            lambda k, value: editing.set_version_tag(mlflow, version.model, number, k, value),
-            lambda k: editing.delete_version_tag(mlflow, version.model, number, k),
-            f"version_tags_{number}",
-        )
-
-
-def info(version: ModelVersion) -> ModelInfo:
-    """What the files of a version say of it; they never change."""
-    artifacts = deck().mlflow.artifacts
-
-    def ask() -> ModelInfo:
-        return artifacts.model_info(artifacts.model_uri(version))
-
-    return keep(
-        "model_info", ask, version.model, version.version, version.source, str(version.created_at)
-    )
-
-
-def _info(version: ModelVersion) -> ModelInfo | None:
-    """The same, or a word in its place where the files cannot be had."""
-    try:
-        with st.spinner(t("model.reading_files"), show_time=True):
-            return info(version)
-    except DeckError as error:
-        if error.retryable:
-            raise
-        errors.show(error)
-        return None
-
-
-def _signature(version: ModelVersion) -> None:
-    found = _info(version)
-    if found is None:
-        return
-    if found.signature is None:
-        st.caption(t("model.no_signature"))
-    else:
-        for part, columns in (
-            ("inputs", found.signature.inputs),
-            ("outputs", found.signature.outputs),
-            ("params", found.signature.params),
-        ):
-            if columns:
-                st.markdown(f"**{t(f'model.signature.{part}', n=len(columns))}**")
-                _columns(columns, params=part == "params")
-    if found.example is not None:
-        st.markdown(f"**{t('model.example')}**")
-        st.code(_example(found.example), language="json", height=240)
-
-
-def _columns(columns: Sequence[Column], *, params: bool) -> None:
-    made = {
-        t("model.signature.name"): [c.name or t("model.signature.unnamed") for c in columns],
-        t("model.signature.type"): [c.type for c in columns],
-        t("model.signature.required"): [
-            t("model.yes") if c.required else t("model.no") for c in columns
-        ],
-    }
-    if any(c.shape for c in columns):
-        made[t("model.signature.shape")] = [
-            " × ".join("?" if n < 0 else str(n) for n in c.shape or ()) for c in columns
-        ]
-    if params:
-        made[t("model.signature.default")] = [json.dumps(c.default) for c in columns]
-    st.dataframe(pd.DataFrame(made), hide_index=True, alt=t("model.signature.alt"))
-
-
-def _example(example: object) -> str:
-    text = json.dumps(example, indent=2, ensure_ascii=False)
-    return text if len(text) <= 4000 else f"{text[:4000]}\n…"
-
-
-def _files(version: ModelVersion) -> None:
-    st.caption(t("model.source"))
-    st.code(version.source, language=None)
-    st.caption(t("model.uri"))
-    st.code(version.uri, language=None)
-    found = _info(version)
-    if found is None:
-        return
-    st.caption(
-        md(
-            "model.made_with",
-            flavors=", ".join(found.flavors) or "–",
-            version=found.mlflow_version or "–",
-            size=formats.size(found.size_bytes),
-        )
-    )
-    if found.requirements:
-        st.caption(t("model.requirements"))
-        st.code("\n".join(found.requirements), language=None)
-
-
-def _aliases(dossier: Dossier, version: ModelVersion) -> None:
-    here, model, number = deck(), dossier.model.name, version.version
-    others = sorted((a, n) for a, n in dossier.model.aliases.items() if n != number)
-    for alias in version.aliases:
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.badge(safe(alias), icon=":material/sell:", color="primary")
-            rung = dossier.ladder.rung_of_alias(alias)
-            if rung is not None:
-                st.caption(md("model.alias.of_rung", rung=rung.name), width="content")
-            if parts.confirm(
-                t("model.alias.remove"),
-                md("model.alias.remove_ask", alias=alias, model=model, version=number),
-                md("model.alias.remove_do", alias=alias),
-                f"alias_remove:{model}:{number}:{alias}",
-                icon="label_off",
-            ):
-                try:
-                    remove_alias(here.mlflow, here.ledger, here.actor, model, alias, number)
-                finally:
-                    forget()
-                _done("model.alias.removed", alias=alias, version=number)
-    if not version.aliases:
-        st.caption(t("model.alias.none", version=number))
-    if others:
-        listed = ", ".join(t("models.alias", alias=a, version=n) for a, n in others)
-        st.caption(md("model.alias.others", aliases=listed))
-    _point(dossier, number)
-
-
-def _point(dossier: Dossier, number: int) -> None:
-    """Point an alias at a version; what that means stands below before it is done."""
-    here, model = deck(), dossier.model.name
-    key = f"alias:{model}:{number}"
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        word = st.text_input(t("model.alias.name"), key=key, width=240)
-        pressed = st.button(t("model.alias.set", version=number), key=f"{key}:do")
-    alias = (word or "").strip()
-    now = (alias, dossier.model.aliases.get(alias))
-    # As in a move: what was confirmed stood on the page in the run before.
-    drawn: tuple[str, int | None] = st.session_state.get(f"{key}:drawn", now)
-    seen = drawn if pressed and drawn[0] == alias else now
-    st.session_state[f"{key}:drawn"] = seen
-    rung = dossier.ladder.rung_of_alias(alias)
-    if rung is not None:
-        st.warning(md("model.alias.warn", alias=alias, rung=rung.name, version=number))
-    if alias and seen[1] not in (None, number):
-        st.caption(md("model.alias.moves", alias=alias, before=seen[1], version=number))
-    else:
-        st.caption(t("model.alias.help"))
-    if pressed:
-        try:
-            set_alias(here.mlflow, here.ledger, here.actor, model, alias, number, seen=seen[1])
-        finally:
-            forget()
-        _done("model.alias.was_set", alias=alias, version=number)
-
-
-def describe(before: str, write: Callable[[str], None], key: str) -> None:
-    """A popover with a form that replaces a description."""
-    with (
-        st.popover(t("model.describe.label"), icon=":material/edit_note:"),
-        st.form(f"{key}_form", border=False),
-    ):
-        text = st.text_area(t("model.describe.text"), value=before, height=160, key=f"{key}_text")
-        if st.form_submit_button(t("model.describe.save"), type="primary"):
-            try:
-                write((text or "").strip())
-            finally:
-                forget()
-            _done("model.describe.done")
-
-
-def tags(
-    present: Mapping[str, str],
-    write: Callable[[str, str], None],
-    remove: Callable[[str], None],
-    key: str,
-) -> None:
-    """A popover with the tags as a table, a form that sets one, and a form that removes one."""
-    with st.popover(t("model.tags.label", n=len(present)), icon=":material/tag:"):
-        if present:
-            made = {
-                t("model.tags.key"): [visible(k) for k in present],
-                t("model.tags.value"): [visible(v) for v in present.values()],
-            }
-            st.dataframe(pd.DataFrame(made), hide_index=True, alt=t("model.tags.alt"))
-        with st.form(f"{key}_set", border=False):
-            name = st.text_input(t("model.tags.key"), key=f"{key}_name")
-            value = st.text_input(t("model.tags.value"), key=f"{key}_value")
-            if st.form_submit_button(t("model.tags.set"), type="primary"):
-                try:
-                    write((name or "").strip(), value or "")
-                finally:
-                    forget()
-                _done("model.tags.was_set", key=(name or "").strip())
-        if present:
-            with st.form(f"{key}_remove", border=False):
-                gone = st.selectbox(t("model.tags.which"), list(present), key=f"{key}_gone")
-                if st.form_submit_button(t("model.tags.remove")) and gone:
-                    try:
-                        remove(gone)
-                    finally:
-                        forget()
-                    _done("model.tags.removed", key=gone)
-
-
-def _done(text: str, /, **fields: object) -> None:
-    parts.done(md(text, **fields))
-    st.rerun()
 
 
 def story(found: Look) -> None:
@@ -516,7 +256,7 @@ def _chart(found: Look) -> None:
     frame = pd.DataFrame(
         {
             "version": [v.version for v in rows],
-            "value": _by_run(found, f"metrics.{chosen}"),
+            "value": found.of_runs(f"metrics.{chosen}"),
             "stage": [found.dossier.standing(v).name for v in rows],
             "aliases": [v.aliases for v in rows],
         }
