@@ -26,6 +26,10 @@ SCHEMA = "modeldeck"
 """On PostgreSQL all tables are in a schema of their own: MLflow too has ``jobs`` and
 ``endpoints``."""
 
+# Somebody who stops in the middle of a transaction must not stop everybody else for good.
+_POSTGRES_OPTIONS = (
+    f"-c search_path={SCHEMA} -c lock_timeout=10s -c idle_in_transaction_session_timeout=30s"
+)
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
 
@@ -103,7 +107,7 @@ def _engine(uri: str) -> sa.Engine:
     if url.get_backend_name() == "sqlite":
         if url.database:
             Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-        engine = sa.create_engine(url, connect_args={"timeout": 10})
+        engine = sa.create_engine(url.update_query_dict({"timeout": "10", **url.query}))
 
         @sa.event.listens_for(engine, "connect")
         def _pragmas(connection: Any, _record: object) -> None:
@@ -123,5 +127,5 @@ def _engine(uri: str) -> sa.Engine:
         pool_pre_ping=True,
         pool_size=10,
         pool_timeout=4,
-        connect_args={"connect_timeout": 4, "options": f"-c search_path={SCHEMA}"},
+        connect_args={"connect_timeout": 4, "options": _POSTGRES_OPTIONS},
     )

@@ -95,6 +95,8 @@ def start(
         raise InvalidInput(t("training.no_experiment"), field="experiment")
     if values.get("register_as"):
         ids.model_name(values["register_as"])
+    for field, text in (("experiment", experiment), ("title", title)):
+        ids.no_control(text, field)
     known = mlflow.tracking.experiment_by_name(experiment.strip())
     if known is not None and known.lifecycle_stage != "active":
         raise InvalidInput(t("training.deleted_experiment", name=known.name), field="experiment")
