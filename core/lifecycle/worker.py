@@ -19,6 +19,7 @@ from core.ledger import processes as ledger_processes
 from core.lifecycle import locks
 from core.lifecycle.deck import Deck, open_deck
 from core.processes import ROOT, reap, this_process
+from core.registry.transitions import settle_all
 from core.serving import endpoints
 from core.serving.keeper import EndpointKeeper
 from core.settings import Settings
@@ -29,6 +30,7 @@ from core.training.keeper import JobKeeper, Launch, project_environment
 _log = logging.getLogger("modeldeck.worker")
 _TICK = 0.4
 _LEASE_SECONDS = 20.0
+_SETTLE_EVERY = 10.0
 _REST = 1.5  # seconds, after a look that failed
 
 
@@ -72,6 +74,7 @@ class Worker:
         )
         self._endpoints = EndpointKeeper(settings, deck.mlflow, deck.ledger)
         self._pool = ThreadPoolExecutor(8, thread_name_prefix="keeper")
+        self._settled = float("-inf")
         self._looking: dict[str, Future[None]] = {}
         self._rests_until: dict[str, float] = {}
         self._lease = self._take_lease()
@@ -116,6 +119,13 @@ class Worker:
             self._look(job.id, self._look_at_job)
         for endpoint in endpoints.owned(ledger, self.owner):
             self._look(endpoint.id, self._look_at_endpoint)
+        if self._claims and time.monotonic() - self._settled > _SETTLE_EVERY:
+            self._settled = time.monotonic()
+            self._look("transitions", self._settle_transitions)
+
+    def _settle_transitions(self, _key: str) -> None:
+        """Find out how transitions ended whose page server went away in the middle."""
+        settle_all(self._deck.mlflow, self._deck.ledger, self._deck.actor)
 
     def _look_at_job(self, job_id: str) -> None:
         # Read anew: since the tick read it, the look before this one may have changed it.

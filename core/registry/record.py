@@ -59,7 +59,7 @@ class Transition:
     version: int
     kind: Kind
     wanted: str
-    """The rung, or the alias, cut to 50 characters."""
+    """The rung, or the alias."""
     archive_existing: bool
     actor: str
     comment: str
@@ -97,7 +97,7 @@ def record(
     if model is not None:
         query = query.where(table.c.model == model)
     if store is not None:
-        query = query.where(table.c.before["store"].as_string() == store)
+        query = query.where(table.c.store == store)
     return _rows(ledger, query)
 
 
@@ -110,11 +110,23 @@ def unsettled(ledger: Ledger, store: str, model: str, token: int) -> list[Transi
             table.c.model == model,
             table.c.state == State.APPLYING,
             table.c.token < token,
-            table.c.before["store"].as_string() == store,
+            table.c.store == store,
         )
         .order_by(table.c.begun_at)
     )
     return _rows(ledger, query)
+
+
+def open_models(ledger: Ledger, store: str) -> list[str]:
+    """Models of a store with a transition that was begun and not ended, by name."""
+    query = (
+        sa.select(table.c.model)
+        .where(table.c.store == store, table.c.state == State.APPLYING)
+        .distinct()
+        .order_by(table.c.model)
+    )
+    with ledger.transaction(t("registry.recording")) as connection:
+        return list(connection.execute(query).scalars())
 
 
 def begin(
@@ -136,20 +148,18 @@ def begin(
     """Write down what is about to be done, before anything is."""
     row = {
         "id": new_id(),
+        "store": store,
         "model": model,
         "version": version,
-        "wanted": wanted[:50],
+        "kind": kind,
+        "wanted": wanted,
         "archive_existing": archive_existing,
         "actor": actor,
         "comment": comment,
         "state": State.APPLYING,
         "token": token,
         "steps": [step.as_json() for step in steps],
-        "before": {
-            "store": store,
-            "kind": kind,
-            "versions": _snapshot(state, {version, *touched(steps)}, ladder),
-        },
+        "before": _snapshot(state, {version, *touched(steps)}, ladder),
         "message": "",
         "begun_at": now(),
     }
@@ -169,7 +179,7 @@ def end(
     """Write down how a transition ended, unless somebody settled it in the meantime."""
     values = {
         "state": state,
-        "after": {"versions": _snapshot(after, begun.before, ladder)},
+        "after": _snapshot(after, begun.before, ladder),
         "message": message,
         "ended_at": now(),
     }
@@ -225,7 +235,7 @@ def _snapshot(
 def _placements(data: Mapping[str, Any]) -> dict[int, Placement]:
     return {
         int(number): Placement(place["rung"], place["stage"], tuple(place["aliases"]))
-        for number, place in data["versions"].items()
+        for number, place in data.items()
     }
 
 
@@ -235,8 +245,7 @@ def _transition(row: Any) -> Transition:
     return Transition(
         **{
             **data,
-            "store": before["store"],
-            "kind": Kind(before["kind"]),
+            "kind": Kind(data["kind"]),
             "state": State(data["state"]),
             "steps": tuple(Step.from_json(step) for step in data["steps"]),
             "before": _placements(before),

@@ -30,7 +30,17 @@ from core.registry.plan import (
     plan_transition,
     see,
 )
-from core.registry.record import Kind, State, Transition, begin, end, mover, record, unsettled
+from core.registry.record import (
+    Kind,
+    State,
+    Transition,
+    begin,
+    end,
+    mover,
+    open_models,
+    record,
+    unsettled,
+)
 from core.texts import t
 
 __all__ = [
@@ -225,6 +235,24 @@ def settle(
     """
     with model_lease(ledger, mlflow.address, model, actor.name) as alone:
         return _settle(mlflow, ledger, model, ladder, alone)
+
+
+def settle_all(
+    mlflow: Mlflow, ledger: Ledger, actor: Actor, ladder: Ladder = LADDER
+) -> tuple[Transition, ...]:
+    """``settle`` for every model of this store; one that somebody is changing is left alone.
+
+    Raises:
+        DeckError: MLflow or the ledger does not answer.
+    """
+    settled: list[Transition] = []
+    for model in open_models(ledger, mlflow.address):
+        try:
+            with model_lease(ledger, mlflow.address, model, actor.name, wait=0) as alone:
+                settled += _settle(mlflow, ledger, model, ladder, alone)
+        except Busy:
+            continue
+    return tuple(settled)
 
 
 def read_state(mlflow: Mlflow, model: str) -> ModelState:

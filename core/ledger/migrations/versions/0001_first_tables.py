@@ -42,9 +42,11 @@ def upgrade() -> None:
     op.create_table(
         "transitions",
         sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("store", sa.Text(), nullable=False),
         sa.Column("model", sa.Text(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
-        sa.Column("wanted", sa.String(length=50), nullable=False),
+        sa.Column("kind", sa.String(length=20), nullable=False),
+        sa.Column("wanted", sa.String(length=255), nullable=False),
         sa.Column("archive_existing", sa.Boolean(), nullable=False),
         sa.Column("actor", sa.String(length=255), nullable=False),
         sa.Column("comment", sa.Text(), nullable=False),
