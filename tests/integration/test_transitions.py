@@ -38,6 +38,7 @@ from core.registry.transitions import (
     see,
     set_alias,
     settle,
+    settle_all,
     transition,
 )
 from core.settings import load
@@ -425,6 +426,23 @@ def test_a_change_whose_ending_alone_was_lost_is_found_complete(deck: Deck, mode
     (settled,) = settle(deck.mlflow, deck.ledger, Actor("ben"), model)
     assert settled.state is State.DONE
     assert "found complete afterwards" in settled.message
+
+
+def test_the_worker_settles_every_model_and_leaves_alone_what_is_being_changed(
+    deck: Deck, model: str
+) -> None:
+    done = move(deck, model, 1, "Production").transition
+    assert done is not None
+    with deck.ledger.transaction("test") as connection:
+        connection.execute(
+            sa.text("UPDATE transitions SET state = 'applying', after = NULL WHERE id = :id"),
+            {"id": done.id},
+        )
+    with model_lease(deck.ledger, deck.mlflow.address, model, "anna"):
+        assert settle_all(deck.mlflow, deck.ledger, Actor("worker")) == ()
+    settled = settle_all(deck.mlflow, deck.ledger, Actor("worker"))
+    assert [(row.id, row.state) for row in settled] == [(done.id, State.DONE)]
+    assert settle_all(deck.mlflow, deck.ledger, Actor("worker")) == ()
 
 
 # ------------------------------------------------------------------------------ a server that fails
