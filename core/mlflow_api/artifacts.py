@@ -2,9 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextvars import copy_context
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -17,6 +15,7 @@ from core.errors import InvalidInput, NotAllowed, NotFound, TooLarge
 from core.mlflow_api import convert, ids
 from core.mlflow_api.gateway import Gateway, Kind
 from core.mlflow_api.nouns import ArtifactFile, ModelInfo, ModelVersion
+from core.mlflow_api.pool import ContextPool
 from core.settings import without_user_info
 from core.texts import t
 
@@ -153,7 +152,7 @@ class Artifacts:
             registry_uri=self._gateway.registry_uri,
         )
         # MLflow downloads in threads of its own, which would lose the caller's context.
-        repository.thread_pool = ContextPool(4)
+        repository.thread_pool = ContextPool(4, "mlflow-artifact")
         return repository
 
     def _admit(self, uri: str) -> None:
@@ -171,14 +170,6 @@ class Artifacts:
         raise NotAllowed(
             t("errors.file.scheme", uri=without_user_info(uri)), t("errors.file.scheme_next")
         )
-
-
-class ContextPool(ThreadPoolExecutor):
-    """A pool whose threads see the context variables of whoever submits."""
-
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Like ``ThreadPoolExecutor.submit``, in a copy of the caller's context."""
-        return super().submit(copy_context().run, fn, *args, **kwargs)
 
 
 def _host(uri: str) -> str:

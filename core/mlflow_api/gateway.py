@@ -12,8 +12,7 @@ import shlex
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextvars import copy_context
+from concurrent.futures import Future
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -36,6 +35,7 @@ from core.errors import (
     ServerUnreachable,
     StoreNeedsUpgrade,
 )
+from core.mlflow_api.pool import ContextPool
 from core.settings import without_user_info
 from core.texts import t
 
@@ -109,10 +109,10 @@ class Gateway:
         self.deadlines = deadlines
         self.is_database = urlsplit(tracking_uri).scheme not in ("http", "https")
         self._artifact_root = artifact_root
-        self._pool = ThreadPoolExecutor(_POOL_SIZE, thread_name_prefix="mlflow")
+        self._pool = ContextPool(_POOL_SIZE, "mlflow")
         self._breaker = Breaker(_PAUSE_SECONDS)
         # Small questions that hang must not take the threads that pages need.
-        self._askers = ThreadPoolExecutor(_POOL_SIZE, thread_name_prefix="mlflow-asker")
+        self._askers = ContextPool(_POOL_SIZE, "mlflow-asker")
         self._asking = threading.Lock()
         self._wanted_until = self._answered_at = 0.0
         self._prober: Future[None] | None = None
@@ -171,14 +171,14 @@ class Gateway:
             if self._answered_at > since:
                 return True
             if self._prober is None or self._prober.done():
-                self._prober = self._askers.submit(copy_context().run, self._keep_asking)
+                self._prober = self._askers.submit(self._keep_asking)
             return False
 
     def close(self) -> None:
         """Let the pools' threads go; running calls are not waited for."""
         self._closed.set()
-        self._pool.shutdown(wait=False, cancel_futures=True)
-        self._askers.shutdown(wait=False, cancel_futures=True)
+        self._pool.shutdown()
+        self._askers.shutdown()
 
     def _keep_asking(self) -> None:
         while time.monotonic() < self._wanted_until and not self._closed.wait(_BETWEEN_PROBES):
@@ -198,7 +198,7 @@ class Gateway:
             self._make_client()
             return self._client_now().search_experiments(max_results=1)
 
-        return self._askers.submit(copy_context().run, ask)
+        return self._askers.submit(ask)
 
     def _run(
         self,
@@ -218,9 +218,7 @@ class Gateway:
         failed = False
         try:
             self._open(action)
-            future: Future[T] = self._pool.submit(
-                copy_context().run, lambda: call(self._client_now())
-            )
+            future: Future[T] = self._pool.submit(lambda: call(self._client_now()))
             began = time.monotonic()
             try:
                 answer = self._await(future, deadline, progress)
