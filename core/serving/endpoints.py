@@ -5,8 +5,8 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from core.errors import NotFound
-from core.ledger import Ledger, new_id, now
+from core.ledger import Ledger
+from core.ledger.queue import Queue
 from core.ledger.schema import endpoints
 from core.mlflow_api.nouns import ModelVersion
 from core.people import Actor
@@ -61,64 +61,27 @@ class Endpoint:
         return f"{self.model} v{self.version}"
 
 
+QUEUE = Queue(endpoints, Endpoint, OPEN, "endpoints.reading", "endpoints.none_such")
+get, owned, update = QUEUE.get, QUEUE.owned, QUEUE.update
+adopt, request_stop = QUEUE.adopt, QUEUE.request_stop
+
+
 def request(ledger: Ledger, actor: Actor, version: ModelVersion) -> Endpoint:
     """Ask for an endpoint of a version; the worker starts it."""
-    endpoint_id = new_id()
-    with ledger.transaction(t("endpoints.reading")) as connection:
-        connection.execute(
-            endpoints.insert().values(
-                id=endpoint_id,
-                model=version.model,
-                version=version.version,
-                run_id=version.run_id,
-                source=version.source,
-                state=QUEUED,
-                message="",
-                requested_by=actor.name,
-                requested_at=now(),
-                claim_token=0,
-                restarts=0,
-            )
-        )
-    return get(ledger, endpoint_id)
-
-
-def get(ledger: Ledger, endpoint_id: str) -> Endpoint:
-    """One endpoint.
-
-    Raises:
-        NotFound: there is none of that id.
-    """
-    with ledger.transaction(t("endpoints.reading")) as connection:
-        row = connection.execute(sa.select(endpoints).where(endpoints.c.id == endpoint_id)).first()
-    if row is None:
-        raise NotFound(t("endpoints.none_such", id=endpoint_id[:40]))
-    return Endpoint(**row._mapping)
+    return QUEUE.add(
+        ledger, by=actor.name, state=QUEUED, model=version.model, version=version.version,
+        run_id=version.run_id, source=version.source, restarts=0,
+    )  # fmt: skip
 
 
 def recent(ledger: Ledger, limit: int = 100) -> list[Endpoint]:
     """Endpoints, those that are open first, then newest first."""
-    query = (
+    return QUEUE.rows(
+        ledger,
         sa.select(endpoints)
-        .order_by(endpoints.c.ended_at.isnot(None), endpoints.c.requested_at.desc())
-        .limit(limit)
+        .order_by(endpoints.c.state.notin_(OPEN), endpoints.c.requested_at.desc())
+        .limit(limit),
     )
-    with ledger.transaction(t("endpoints.reading")) as connection:
-        return [Endpoint(**row._mapping) for row in connection.execute(query)]
-
-
-def request_stop(ledger: Ledger, endpoint_id: str, by: str) -> None:
-    """Ask for an endpoint's stop; the worker ends its process."""
-    with ledger.transaction(t("endpoints.reading")) as connection:
-        connection.execute(
-            endpoints.update()
-            .where(
-                endpoints.c.id == endpoint_id,
-                endpoints.c.state.in_(OPEN),
-                endpoints.c.stop_requested_at.is_(None),
-            )
-            .values(stop_requested_at=now(), stop_requested_by=by)
-        )
 
 
 def claim_all(ledger: Ledger, owner: str, token: int) -> None:
@@ -133,41 +96,3 @@ def claim_all(ledger: Ledger, owner: str, token: int) -> None:
         connection.execute(
             endpoints.update().where(waits).values(claimed_by=owner, claim_token=token)
         )
-
-
-def adopt(ledger: Ledger, owner: str, token: int) -> None:
-    """Take over what an earlier worker of this owner had claimed; its token is worth no more."""
-    with ledger.transaction(t("endpoints.reading")) as connection:
-        connection.execute(
-            endpoints.update()
-            .where(endpoints.c.claimed_by == owner, endpoints.c.state.in_(OPEN))
-            .values(claim_token=token)
-        )
-
-
-def owned(ledger: Ledger, owner: str) -> list[Endpoint]:
-    """The open endpoints of this owner, oldest first."""
-    query = (
-        sa.select(endpoints)
-        .where(endpoints.c.claimed_by == owner, endpoints.c.state.in_(OPEN))
-        .order_by(endpoints.c.requested_at)
-    )
-    with ledger.transaction(t("endpoints.reading")) as connection:
-        return [Endpoint(**row._mapping) for row in connection.execute(query)]
-
-
-def update(ledger: Ledger, endpoint: Endpoint, **values: object) -> Endpoint:
-    """Write to a claimed endpoint, unless somebody took it over since.
-
-    Raises:
-        NotFound: it is another worker's now.
-    """
-    with ledger.transaction(t("endpoints.reading")) as connection:
-        done = connection.execute(
-            endpoints.update()
-            .where(endpoints.c.id == endpoint.id, endpoints.c.claim_token == endpoint.claim_token)
-            .values(**values)
-        )
-        if done.rowcount != 1:
-            raise NotFound(t("endpoints.taken_over", id=endpoint.id))
-    return get(ledger, endpoint.id)

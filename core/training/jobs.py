@@ -8,8 +8,9 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from core.errors import DeckError, InvalidInput, NotFound
+from core.errors import DeckError, InvalidInput
 from core.ledger import Ledger, new_id, now
+from core.ledger.queue import Queue
 from core.ledger.schema import jobs
 from core.mlflow_api import Mlflow, ids
 from core.people import Actor
@@ -58,6 +59,11 @@ class Job:
     def withdrawn(self) -> bool:
         """Whether it was stopped before it was started, and only has to be settled."""
         return self.state == STOPPING and self.process_id is None
+
+
+QUEUE = Queue(jobs, Job, OPEN, "training.reading", "training.no_job")
+get, owned, update = QUEUE.get, QUEUE.owned, QUEUE.update
+adopt, request_stop = QUEUE.adopt, QUEUE.request_stop
 
 
 @dataclass(frozen=True)
@@ -142,14 +148,14 @@ def submit(
     )
     try:
         mlflow.tracking.set_status(run.id, "SCHEDULED")
-        _insert(
-            ledger, job_id, project=project.name, entry_point=project.entry_point, title=title,
-            params=dict(values), experiment_id=experiment_id, run_id=run.id, by=actor.name,
+        return QUEUE.add(
+            ledger, by=actor.name, id=job_id, state=QUEUED, project=project.name,
+            entry_point=project.entry_point, title=title, params=dict(values),
+            experiment_id=experiment_id, run_id=run.id,
         )  # fmt: skip
     except DeckError:
         mlflow.tracking.set_status(run.id, "FAILED")
         raise
-    return get(ledger, job_id)
 
 
 def submit_sample(ledger: Ledger, actor: Actor) -> Job:
@@ -157,42 +163,15 @@ def submit_sample(ledger: Ledger, actor: Actor) -> Job:
     for job in recent(ledger, 50):
         if job.project == SAMPLE and job.open:
             return job
-    job_id = new_id()
-    _insert(
-        ledger, job_id, project=SAMPLE, entry_point="main", title=t("training.sample"),
-        params={}, experiment_id=None, run_id=None, by=actor.name,
+    return QUEUE.add(
+        ledger, by=actor.name, state=QUEUED, project=SAMPLE, entry_point="main",
+        title=t("training.sample"), params={},
     )  # fmt: skip
-    return get(ledger, job_id)
-
-
-def get(ledger: Ledger, job_id: str) -> Job:
-    """One job.
-
-    Raises:
-        NotFound: there is none of that id.
-    """
-    with ledger.transaction(t("training.reading")) as connection:
-        row = connection.execute(sa.select(jobs).where(jobs.c.id == job_id)).first()
-    if row is None:
-        raise NotFound(t("training.no_job", id=job_id[:40]))
-    return Job(**row._mapping)
 
 
 def recent(ledger: Ledger, limit: int = 100) -> list[Job]:
     """Jobs, newest first."""
-    query = sa.select(jobs).order_by(jobs.c.requested_at.desc()).limit(limit)
-    with ledger.transaction(t("training.reading")) as connection:
-        return [Job(**row._mapping) for row in connection.execute(query)]
-
-
-def request_stop(ledger: Ledger, job_id: str, by: str) -> None:
-    """Ask for a job's stop. One that still waits is taken out of the queue."""
-    with ledger.transaction(t("training.reading")) as connection:
-        connection.execute(
-            jobs.update()
-            .where(jobs.c.id == job_id, jobs.c.state.in_(OPEN), jobs.c.stop_requested_at.is_(None))
-            .values(stop_requested_at=now(), stop_requested_by=by)
-        )
+    return QUEUE.rows(ledger, sa.select(jobs).order_by(jobs.c.requested_at.desc()).limit(limit))
 
 
 def claim(ledger: Ledger, owner: str, token: int) -> Job | None:
@@ -232,44 +211,6 @@ def claim_withdrawn(ledger: Ledger, owner: str, token: int) -> None:
         )
 
 
-def owned(ledger: Ledger, owner: str) -> list[Job]:
-    """The open jobs that this owner has claimed, oldest first."""
-    query = (
-        sa.select(jobs)
-        .where(jobs.c.claimed_by == owner, jobs.c.state.in_(OPEN))
-        .order_by(jobs.c.requested_at)
-    )
-    with ledger.transaction(t("training.reading")) as connection:
-        return [Job(**row._mapping) for row in connection.execute(query)]
-
-
-def adopt(ledger: Ledger, owner: str, token: int) -> None:
-    """Take over what an earlier worker of this owner had claimed; its token is worth no more."""
-    with ledger.transaction(t("training.reading")) as connection:
-        connection.execute(
-            jobs.update()
-            .where(jobs.c.claimed_by == owner, jobs.c.state.in_(OPEN))
-            .values(claim_token=token)
-        )
-
-
-def update(ledger: Ledger, job: Job, **values: object) -> Job:
-    """Write to a claimed job, unless somebody took it over since.
-
-    Raises:
-        NotFound: it is another worker's now.
-    """
-    with ledger.transaction(t("training.reading")) as connection:
-        done = connection.execute(
-            jobs.update()
-            .where(jobs.c.id == job.id, jobs.c.claim_token == job.claim_token)
-            .values(**values)
-        )
-        if done.rowcount != 1:
-            raise NotFound(t("training.taken_over", id=job.id))
-    return get(ledger, job.id)
-
-
 def progress(log: str) -> Progress | None:
     """The last ``progress 3/8 What`` line of a log; None where there is none."""
     found = _PROGRESS.findall(log)
@@ -290,18 +231,3 @@ def outcome(exit_code: int | None, run_status: str | None, *, stop_requested: bo
     if exit_code == 0 or (exit_code is None and run_status == "FINISHED"):
         return FINISHED
     return STOPPED if stop_requested else FAILED
-
-
-def _insert(ledger: Ledger, job_id: str, *, by: str, **values: object) -> None:
-    with ledger.transaction(t("training.reading")) as connection:
-        connection.execute(
-            jobs.insert().values(
-                id=job_id,
-                state=QUEUED,
-                message="",
-                requested_by=by,
-                requested_at=now(),
-                claim_token=0,
-                **values,
-            )
-        )

@@ -27,9 +27,9 @@ def queue(ledger: Ledger, number: int) -> list[str]:
     made = []
     for n in range(number):
         job_id = f"{n:032x}"
-        jobs._insert(
-            ledger, job_id, by="ada", project="tabular", entry_point="main", title=f"try {n}",
-            params={}, experiment_id=None, run_id=None,
+        jobs.QUEUE.add(
+            ledger, by="ada", id=job_id, state=jobs.QUEUED, project="tabular",
+            entry_point="main", title=f"try {n}", params={},
         )  # fmt: skip
         made.append(job_id)
     return made
