@@ -26,4 +26,4 @@ with left:
     {"form": predict.by_form, "json": predict.by_json, "csv": predict.by_csv}[way](endpoint, info)
 with right:
     st.subheader(t("predict.answer"), anchor=False)
-    predict.answer()
+    predict.answer(endpoint)

@@ -25,19 +25,24 @@ def read(name: str, call: Callable[[], T], *args: object) -> T:
         call: asks; an error rises and is never remembered.
         args: what the answer depends on, plain values.
     """
-    answer: T = _briefly(_scope(), name, args, call)
+    answer: T = _briefly(_scope(), _named(name, call), args, call)
     return answer
 
 
 def keep(name: str, call: Callable[[], T], *args: object) -> T:
     """Like ``read`` for what never changes, such as the files of a model version."""
-    answer: T = _long(_scope(), name, args, call)
+    answer: T = _long(_scope(), _named(name, call), args, call)
     return answer
 
 
 def forget() -> None:
     """Drop what ``read`` remembers; after every write of ours."""
     _briefly.clear()
+
+
+def _named(name: str, call: Callable[[], object]) -> str:
+    # Two places that give one name to different questions must not get each other's answers.
+    return f"{name} {call.__module__} {getattr(call, '__qualname__', '')}"
 
 
 def _scope() -> tuple[str, str]:
@@ -56,7 +61,7 @@ def _briefly(  # what is not used here is the key of the memory
     return _call()
 
 
-@st.cache_data(ttl=3600, max_entries=500, show_spinner=False)
+@st.cache_data(ttl=3600, max_entries=60, show_spinner=False)
 def _long(
     scope: tuple[str, str],  # noqa: ARG001
     name: str,  # noqa: ARG001

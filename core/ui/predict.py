@@ -80,6 +80,7 @@ def by_form(endpoint: Endpoint, info: ModelInfo) -> None:
         pressed = st.form_submit_button(t("predict.ask"), type="primary", icon=":material/send:")
     if not pressed:
         return
+    _forget_answer()
     if whole:
         _ask_body(endpoint, info, text)
         return
@@ -99,6 +100,7 @@ def by_json(endpoint: Endpoint, info: ModelInfo) -> None:
             key=f"j_{endpoint.id}", help=t("predict.body_help"),
         )  # fmt: skip
         if st.form_submit_button(t("predict.ask"), type="primary", icon=":material/send:"):
+            _forget_answer()
             _ask_body(endpoint, info, text)
 
 
@@ -114,6 +116,7 @@ def by_csv(endpoint: Endpoint, info: ModelInfo) -> None:
         )
     file = st.file_uploader(t("predict.csv"), type=["csv"], key=f"c_{endpoint.id}")
     if st.button(t("predict.ask"), type="primary", icon=":material/send:", disabled=file is None):
+        _forget_answer()
         rows = rows_from_csv(
             file.getvalue() if file else b"", info.signature,
             max_rows=settings.predict_rows, max_bytes=settings.upload_mb * 1_000_000,
@@ -122,12 +125,13 @@ def by_csv(endpoint: Endpoint, info: ModelInfo) -> None:
         _ask(endpoint, body, sent)
 
 
-def answer() -> None:
-    """The last answer, with what was asked beside it."""
-    found: Prediction | None = st.session_state.get("prediction")
-    if found is None:
+def answer(endpoint: Endpoint) -> None:
+    """The last answer of this endpoint, with what was asked beside it."""
+    kept: tuple[str, Prediction] | None = st.session_state.get("prediction")
+    if kept is None or kept[0] != endpoint.id:
         st.caption(t("predict.no_answer"))
         return
+    found = kept[1]
     names, rows = predictions_table(found.answer.predictions)
     with st.container(horizontal=True):
         if len(rows) == 1 and len(names) == 1:
@@ -141,9 +145,14 @@ def answer() -> None:
     if len(joined) > _MOST_SHOWN:
         st.caption(t("predict.cut", shown=formats.count(_MOST_SHOWN), n=len(joined)))
     st.download_button(
-        t("predict.download"), exports.csv_bytes(columns, joined), "predictions.csv", "text/csv",
-        icon=":material/download:",
+        t("predict.download"), lambda: exports.csv_bytes(columns, joined), "predictions.csv",
+        "text/csv", icon=":material/download:", on_click="ignore",
     )  # fmt: skip
+
+
+def _forget_answer() -> None:
+    # Should the input be refused, an older answer must not stand beside it as if it were its own.
+    st.session_state.pop("prediction", None)
 
 
 def _ask_body(endpoint: Endpoint, info: ModelInfo, text: str) -> None:
@@ -155,11 +164,9 @@ def _ask_body(endpoint: Endpoint, info: ModelInfo, text: str) -> None:
 
 def _ask(endpoint: Endpoint, body: dict[str, object], rows: list[dict[str, object]]) -> None:
     here = deck()
-    st.session_state.pop("prediction", None)
     with st.spinner(md("predict.asking", name=endpoint.name), show_time=True):
-        st.session_state["prediction"] = predict.ask(
-            here.settings, here.ledger, endpoint.id, body, rows
-        )
+        found = predict.ask(here.settings, here.ledger, endpoint.id, body, rows)
+    st.session_state["prediction"] = (endpoint.id, found)
 
 
 def _joined(
