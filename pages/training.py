@@ -5,8 +5,8 @@ import streamlit as st
 from core.lifecycle.running import worker_runs
 from core.texts import t
 from core.training import jobs, projects
-from core.ui import parts, runs, training
-from core.ui.deck import deck, read
+from core.ui import errors, parts, runs, training
+from core.ui.deck import deck
 from core.ui.markup import md, safe
 from core.ui.navigation import asked
 
@@ -25,35 +25,18 @@ with st.expander(
     if panel.open:
         typed = training.form(project, here.settings)
         training.upload(here.settings)
-        known = [e.name for e in read("experiments", here.mlflow.tracking.experiments)]
-        with st.container(horizontal=True, vertical_alignment="bottom"):
-            experiment = st.selectbox(
-                t("training.page.experiment"),
-                list(dict.fromkeys([project.name, *known])),
-                key="train_experiment",
-                accept_new_options=True,
-                help=t("training.page.experiment_help"),
-                persist_state="session",
-            )
-            title = st.text_input(
-                t("training.page.run_name"),
-                key="train_run_name",
-                help=t("training.page.run_name_help"),
-                persist_state="session",
-            )
-            pressed = st.button(
-                t("training.page.start"), type="primary", icon=":material/play_arrow:"
-            )
-        if pressed:
-            roots = (here.settings.upload_root, *here.settings.data_roots)
-            job = jobs.start(
-                here.mlflow, here.ledger, here.actor, project, typed,
-                experiment=experiment or "", title=title, data_roots=roots,
-            )  # fmt: skip
-            runs.refresh()
-            parts.done(md("training.page.started", title=job.title))
-            st.query_params["job"] = job.id
-            st.rerun()
+        with errors.part():  # the jobs below can be seen and stopped without MLflow
+            experiment, title, pressed = training.where(project)
+            if pressed:
+                roots = (here.settings.upload_root, *here.settings.data_roots)
+                job = jobs.start(
+                    here.mlflow, here.ledger, here.actor, project, typed,
+                    experiment=experiment, title=title, data_roots=roots,
+                )  # fmt: skip
+                runs.refresh()
+                parts.done(md("training.page.started", title=job.title))
+                st.query_params["job"] = job.id
+                st.rerun()
 
 st.subheader(t("training.page.jobs"), anchor=False)
 if not worker_runs(here):
@@ -64,13 +47,10 @@ if not worker_runs(here):
 def job_table() -> None:
     """The list, drawn anew every two seconds."""
     found = jobs.recent(here.ledger)
-    if not found:
+    if found:
+        training.job_list(found)
+    else:
         parts.empty(safe(t("training.page.none")), "model_training")
-        return
-    clicked = training.job_list(found)
-    if clicked and clicked != asked("job"):
-        st.query_params["job"] = clicked
-        st.rerun()
     if asked("job"):
         with st.container(border=True):
             training.job_detail(jobs.get(here.ledger, asked("job")))

@@ -13,7 +13,8 @@ from core.texts import t
 from core.training import data, jobs
 from core.training.jobs import Job
 from core.training.projects import AUTO, Param, Project, counts
-from core.ui.deck import deck
+from core.ui import errors
+from core.ui.deck import deck, read
 from core.ui.markup import md, safe
 from core.ui.navigation import link
 from core.ui.parts import badge, confirm, moment, state_name, when
@@ -63,6 +64,32 @@ def upload(settings: Settings) -> None:
             st.caption(md("training.page.upload_done", name=name, path=Path(kept).name))
 
 
+def where(project: Project) -> tuple[str, str, bool]:
+    """Fields for the experiment and the run's name, and the start; drawn also without MLflow."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        experiments = st.empty()
+        title = st.text_input(
+            t("training.page.run_name"),
+            key="train_run_name",
+            help=t("training.page.run_name_help"),
+            persist_state="session",
+        )
+        pressed = st.button(t("training.page.start"), type="primary", icon=":material/play_arrow:")
+    known: list[str] = []
+    with errors.part():
+        known = [e.name for e in read("experiments", deck().mlflow.tracking.experiments)]
+    typed = st.session_state.get("train_experiment")
+    experiment = experiments.selectbox(
+        t("training.page.experiment"),
+        list(dict.fromkeys([project.name, *known, *([typed] if typed else [])])),
+        key="train_experiment",
+        accept_new_options=True,
+        help=t("training.page.experiment_help"),
+        persist_state="session",
+    )
+    return experiment or "", title, pressed
+
+
 def prefill(project: Project) -> None:
     """Put what was asked for (an upload, a job to repeat) into the form before it is drawn."""
     if "train_next_data" in st.session_state:
@@ -73,10 +100,21 @@ def prefill(project: Project) -> None:
         st.session_state[PREFIX + name] = _typed(param, value)
 
 
-def job_list(found: list[Job]) -> str | None:
-    """Draw the jobs as a table; the id of the one that was clicked, or None."""
+def job_list(found: list[Job]) -> None:
+    """Draw the jobs as a table; a click on one puts it into the address."""
     ids = [job.id for job in found]
-    event = st.dataframe(
+    # Positions move when a job is added; a key of the ids lets go of the selection then.
+    key = f"train_jobs_{hash(tuple(ids))}"
+
+    def clicked() -> None:
+        # Only a click acts: a row that stays ticked must not bring its job back into the address.
+        rows = st.session_state[key]["selection"]["rows"]
+        if rows:
+            st.query_params["job"] = ids[rows[0]]
+        else:
+            st.query_params.pop("job", None)
+
+    st.dataframe(
         [
             {
                 "state": state_name(job.state),
@@ -93,15 +131,12 @@ def job_list(found: list[Job]) -> str | None:
             for name in ("state", "title", "project", "requested", "by", "duration")
         },
         hide_index=True,
-        on_select="rerun",
+        on_select=clicked,
         selection_mode="single-row",
-        # Positions move when a job is added; a key of the ids lets go of the selection then.
-        key=f"train_jobs_{hash(tuple(ids))}",
+        key=key,
         height=min(38 + 35 * max(1, len(ids)), 318),
         alt=t("training.page.alt"),
     )
-    rows = event["selection"]["rows"]
-    return ids[rows[0]] if rows else None
 
 
 def job_detail(job: Job) -> None:
