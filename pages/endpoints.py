@@ -8,6 +8,7 @@ from core.texts import t
 from core.ui import endpoints, parts
 from core.ui.deck import deck
 from core.ui.markup import md, safe
+from core.ui.navigation import asked
 
 here = deck()
 parts.title(t("nav.title.endpoints"), "cell_tower", t("endpoints.page.caption"))
@@ -28,9 +29,11 @@ def served() -> None:
     ended = [e for e in found if not e.open]
     if ended:
         st.subheader(t("endpoints.page.ended"), anchor=False)
-        for endpoint in [e for e in ended if e.state == serving.FAILED][:3]:
-            endpoints.card(endpoint)
         endpoints.ended_table(ended)
+        # What failed last is what somebody wants to know about; any other is opened by a click.
+        last = [e for e in ended[:1] if e.state == serving.FAILED and not asked("endpoint")]
+        for endpoint in last + [e for e in ended if e.id == asked("endpoint")]:
+            endpoints.card(endpoint)
 
 
 served()

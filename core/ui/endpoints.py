@@ -5,13 +5,14 @@ import streamlit as st
 from core.ledger import processes as ledger_processes
 from core.mlflow_api.nouns import ModelVersion
 from core.processes import tail
+from core.registry.catalogue import holders
 from core.serving import endpoints
 from core.serving.endpoints import Endpoint
 from core.texts import t
 from core.ui.deck import deck, read
 from core.ui.markup import md, safe
 from core.ui.navigation import asked, link
-from core.ui.parts import badge, confirm, empty, when
+from core.ui.parts import badge, confirm, empty, table_of_links, when
 
 _LOG_BYTES = 32_000
 
@@ -30,7 +31,8 @@ def choose_version() -> ModelVersion | None:
         versions = read("versions", lambda: registry.versions(name), name)
         by_number = {v.version: v for v in versions}
         # What is in Production is what one most likely wants to serve.
-        start = next((i for i, v in enumerate(versions) if v.stage == "Production"), 0)
+        held = holders(versions)
+        start = versions.index(held[0]) if held else 0
         if name == asked("model") and asked("version").isdigit():
             wanted = int(asked("version"))
             start = next((i for i, v in enumerate(versions) if v.version == wanted), start)
@@ -73,10 +75,11 @@ def card(endpoint: Endpoint) -> None:
 
 
 def ended_table(ended: list[Endpoint]) -> None:
-    """Endpoints that serve no more."""
-    st.dataframe(
-        [
-            {
+    """Endpoints that serve no more; a click on one puts it into the address, for its log."""
+    table_of_links(
+        "endpoint",
+        {
+            e.id: {
                 "state": t(f"states.{e.state}"),
                 "name": e.name,
                 "ended": when(e.ended_at),
@@ -84,12 +87,9 @@ def ended_table(ended: list[Endpoint]) -> None:
                 "why": e.message,
             }
             for e in ended
-        ],
-        column_config={
-            name: t(f"endpoints.column.{name}") for name in ("state", "name", "ended", "by", "why")
         },
-        hide_index=True,
-        alt=t("endpoints.page.ended"),
+        {name: t(f"endpoints.column.{name}") for name in ("state", "name", "ended", "by", "why")},
+        t("endpoints.page.ended"),
     )
 
 

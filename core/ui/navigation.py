@@ -22,7 +22,6 @@ class Place:
 
 PLACES = (
     Place("home", "", "dashboard"),
-    Place("welcome", "", "waving_hand", hidden=True),
     Place("experiments", "track", "science"),
     Place("compare", "track", "stacked_line_chart"),
     Place("run", "track", "play_circle", hidden=True),
@@ -32,6 +31,7 @@ PLACES = (
     Place("endpoints", "serve", "cell_tower"),
     Place("predict", "serve", "online_prediction"),
     Place("processes", "system", "memory"),
+    Place("welcome", "system", "waving_hand"),
 )
 
 

@@ -8,7 +8,7 @@ import streamlit as st
 from core import formats
 from core.ledger import now
 from core.texts import t
-from core.ui.markup import safe
+from core.ui.markup import safe, visible
 
 STATUS_LOOK = {
     "FINISHED": ("green", "check_circle"),
@@ -96,3 +96,38 @@ def say_done() -> None:
     """Draw what ``done`` was told in the run before; the shell calls it."""
     for message in st.session_state.pop("_done", []):
         st.toast(message, icon=":material/check_circle:")
+
+
+def table_of_links(
+    query: str, rows: dict[str, dict[str, str]], columns: dict[str, str], alt: str
+) -> None:
+    """A table whose rows open something: a click puts the row's id into the address.
+
+    Args:
+        query: name in the address.
+        rows: id → the row's cells by column, plain text.
+        columns: column → its header.
+        alt: what the table is, for who cannot see it.
+    """
+    ids = list(rows)
+    # Positions move when a row is added; a key of the ids lets go of the selection then.
+    key = f"links_{query}_{hash(tuple(ids))}"
+
+    def clicked() -> None:
+        # Only a click acts: a row that stays ticked must not come back into the address.
+        chosen = st.session_state[key]["selection"]["rows"]
+        if chosen:
+            st.query_params[query] = ids[chosen[0]]
+        else:
+            st.query_params.pop(query, None)
+
+    st.dataframe(
+        [{name: visible(cell) for name, cell in row.items()} for row in rows.values()],
+        column_config=dict(columns),
+        hide_index=True,
+        on_select=clicked,
+        selection_mode="single-row",
+        key=key,
+        height=min(38 + 35 * max(1, len(ids)), 318),
+        alt=alt,
+    )

@@ -30,7 +30,7 @@ def card(one: Running) -> None:
         if process.kind == ledger_processes.JOB:
             link("training", t("processes.page.open"), job=process.subject)
         if process.kind == ledger_processes.ENDPOINT:
-            link("endpoints", t("processes.page.open"))
+            link("endpoints", t("processes.page.open"), endpoint=process.subject)
         if confirm(
             t("processes.page.stop"),
             md(f"processes.question.{process.kind.replace(' ', '_')}", name=one.title),

@@ -17,7 +17,7 @@ from core.ui import errors
 from core.ui.deck import deck, read
 from core.ui.markup import md, safe
 from core.ui.navigation import link
-from core.ui.parts import badge, confirm, moment, state_name, when
+from core.ui.parts import badge, confirm, moment, state_name, table_of_links, when
 
 _LOG_BYTES = 64_000
 PREFIX = "train_"
@@ -102,21 +102,10 @@ def prefill(project: Project) -> None:
 
 def job_list(found: list[Job]) -> None:
     """Draw the jobs as a table; a click on one puts it into the address."""
-    ids = [job.id for job in found]
-    # Positions move when a job is added; a key of the ids lets go of the selection then.
-    key = f"train_jobs_{hash(tuple(ids))}"
-
-    def clicked() -> None:
-        # Only a click acts: a row that stays ticked must not bring its job back into the address.
-        rows = st.session_state[key]["selection"]["rows"]
-        if rows:
-            st.query_params["job"] = ids[rows[0]]
-        else:
-            st.query_params.pop("job", None)
-
-    st.dataframe(
-        [
-            {
+    table_of_links(
+        "job",
+        {
+            job.id: {
                 "state": state_name(job.state),
                 "title": job.title,
                 "project": job.project,
@@ -125,17 +114,12 @@ def job_list(found: list[Job]) -> None:
                 "duration": _duration(job),
             }
             for job in found
-        ],
-        column_config={
+        },
+        {
             name: t(f"training.column.{name}")
             for name in ("state", "title", "project", "requested", "by", "duration")
         },
-        hide_index=True,
-        on_select=clicked,
-        selection_mode="single-row",
-        key=key,
-        height=min(38 + 35 * max(1, len(ids)), 318),
-        alt=t("training.page.alt"),
+        t("training.page.alt"),
     )
 
 
