@@ -11,7 +11,8 @@ from core.texts import t
 
 ACTIVE, DELETED, ALL = "ACTIVE_ONLY", "DELETED_ONLY", "ALL"
 PAGE_LIMIT = 1000
-_SMALL_PAGE = 200
+_SMALL_PAGE = 20
+"""Runs that are read at once on any server; more of them, with thousands of params, take time."""
 
 
 class Tracking:
@@ -132,12 +133,6 @@ class Tracking:
         """One run, deleted or not."""
         checked = ids.run_id(run_id)
         return self._gateway.read(t("mlflow.action.run"), lambda c: convert.run(c.get_run(checked)))
-
-    def children(self, run: Run, limit: int = 200) -> RunPage:
-        """The runs nested in ``run``, newest first."""
-        return self.search(
-            [run.experiment_id], f"tags.`mlflow.parentRunId` = '{run.id}'", limit=limit, view=ALL
-        )
 
     def metric_history(self, run_id: str, key: str) -> list[MetricPoint]:
         """Every value that a run logged for one metric, in the order of steps."""

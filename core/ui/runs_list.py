@@ -6,10 +6,11 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from core.errors import DeckError
 from core.mlflow_api.nouns import NOTE_TAG, Experiment
 from core.mlflow_api.tracking import ACTIVE, DELETED
 from core.runs import changes
-from core.runs.activity import CAP, Activity
+from core.runs.activity import CAP, Activity, Known
 from core.texts import t
 from core.ui import parts, runs
 from core.ui.deck import deck
@@ -98,8 +99,9 @@ def draw(found: Sequence[Experiment], *, deleted: bool) -> None:
         _wait_for_counts(counted, "deleted" if deleted else "active")
 
 
-def _cells(shown: Sequence[Experiment], known: Mapping[str, Activity | None]) -> pd.DataFrame:
-    activity = [known.get(e.id) for e in shown]
+def _cells(shown: Sequence[Experiment], known: Mapping[str, Known]) -> pd.DataFrame:
+    found = [known.get(e.id) for e in shown]
+    activity = [a if isinstance(a, Activity) else None for a in found]
     own = [{k: v for k, v in e.tags.items() if not k.startswith("mlflow.")} for e in shown]
     return pd.DataFrame(
         {
@@ -136,11 +138,14 @@ def _say(
     found: Sequence[Experiment],
     shown: Sequence[Experiment],
     counted: Sequence[str],
-    known: Mapping[str, Activity | None],
+    known: Mapping[str, Known],
 ) -> None:
     said = [t("experiments.shown", n=len(found), shown=len(shown))]
-    if any(a and a.more for a in known.values()):
+    if any(isinstance(a, Activity) and a.more for a in known.values()):
         said.append(t("experiments.counted_to", cap=CAP))
+    failed = [a for a in known.values() if isinstance(a, DeckError)]
+    if failed:
+        said.append(md("experiments.not_counted", n=len(failed), why=failed[0].what))
     if len(counted) < len(shown):
         said.append(t("experiments.counted_some", n=len(counted)))
     st.caption(" ".join(said))

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pandas as pd
 import pytest
 
-from core.errors import Conflict, InvalidInput, OutcomeUnknown
+from core.errors import Conflict, InvalidInput, OutcomeUnknown, ServerSlow
 from core.mlflow_api import Mlflow, connect
 from core.mlflow_api.nouns import DatasetInput
 from core.people import Actor
@@ -108,6 +108,65 @@ class TestCounter:
         assert counter.look(["0"], patience=0.01) == {}
         go.set()
         assert until(lambda: counter.look(["0"]).get("0"), 10, "a count").runs == 0
+
+    def test_a_failure_is_remembered_like_a_count(
+        self, mlflow: Mlflow, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asked: list[object] = []
+
+        def slow(*args: object, **more: object) -> None:
+            asked.append(args)
+            raise ServerSlow("too slow")
+
+        monkeypatch.setattr(mlflow.tracking, "search", slow)
+        counter = Counter(mlflow)
+        failure = until(lambda: counter.look(["0"]).get("0"), 10, "a failure")
+        assert isinstance(failure, ServerSlow)
+        assert counter.look(["0"])["0"] is failure
+        assert len(asked) == 1
+
+    def test_one_at_a_time_and_old_counts_stay_until_there_are_new_ones(
+        self, mlflow: Mlflow, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        where = [mlflow.tracking.create_experiment(f"one by one {i}") for i in range(3)]
+        counter = Counter(mlflow)
+        until(lambda: len(counter.look(where)) == 3, 10, "all counts")
+        go, search, at_once = threading.Event(), mlflow.tracking.search, [0, 0]
+
+        def slow(*args: object, **more: object) -> object:
+            at_once[0] += 1
+            at_once[1] = max(at_once)
+            go.wait(20)
+            at_once[0] -= 1
+            return search(*args, **more)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(mlflow.tracking, "search", slow)
+        monkeypatch.setattr("core.runs.activity._REMEMBERED", -1.0)
+        assert len(counter.look(where)) == 3
+        until(lambda: at_once[0] == 1, 10, "a count under way")
+        go.set()
+        until(lambda: not counter._underway, 10, "the end")
+        assert at_once[1] == 1
+
+    def test_a_count_from_before_a_write_is_dropped(
+        self, mlflow: Mlflow, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        where = mlflow.tracking.create_experiment("written meanwhile")
+        go, search = threading.Event(), mlflow.tracking.search
+
+        def late(*args: object, **more: object) -> object:
+            found = search(*args, **more)  # type: ignore[arg-type]
+            go.wait(20)
+            return found
+
+        with monkeypatch.context() as patch:
+            patch.setattr(mlflow.tracking, "search", late)
+            counter = Counter(mlflow)
+            until(lambda: counter.look([where], patience=0.01) == {}, 10, "nothing yet")
+            a_run(mlflow, where, {})
+            counter.forget()
+            go.set()
+        assert until(lambda: counter.look([where]).get(where), 10, "a count").runs == 1
 
 
 class TestChanges:
