@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from core.lifecycle.deck import Deck
 from core.mlflow_api.nouns import Experiment, ModelVersion, Run
+from core.registry.catalogue import holders
 from core.serving import endpoints
 from core.serving.endpoints import Endpoint
 from core.texts import t
@@ -86,8 +87,7 @@ def served(versions: Iterable[ModelVersion], running: Iterable[Endpoint]) -> tup
     at = list(running)
     return tuple(
         Served(v, tuple(e for e in at if (e.model, e.version) == (v.model, v.version)))
-        for v in sorted(versions, key=lambda v: (v.model, -v.version))
-        if v.stage == "Production"
+        for v in sorted(holders(versions), key=lambda v: (v.model, -v.version))
     )
 
 

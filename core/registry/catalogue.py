@@ -96,6 +96,16 @@ def standing(version: ModelVersion, ladder: Ladder = LADDER) -> Rung:
     return ladder.standing(version.stage, version.aliases, version.tags)
 
 
+def holders(
+    versions: Iterable[ModelVersion], rung: Rung = LADDER.top, ladder: Ladder = LADDER
+) -> list[ModelVersion]:
+    """Those of ``versions`` that stand on a rung, in their order; on the highest unless given.
+
+    Their aliases must be filled in: a version can stand on a rung by its alias alone.
+    """
+    return [version for version in versions if standing(version, ladder) == rung]
+
+
 def matching(found: Iterable[Summary], words: str, *, without: str = "") -> list[Summary]:
     """Those whose name, description, aliases or tags hold every word.
 

@@ -34,6 +34,11 @@ class Ladder:
     """Key of the version tag that names the rung. MLflow has no event for stages: writing this tag
     last makes its webhook fire once everything else is in place."""
 
+    @property
+    def top(self) -> Rung:
+        """The rung that versions climb to: the highest that is for one version at a time."""
+        return next(rung for rung in reversed(self.rungs) if rung.exclusive)
+
     def rung(self, name: str) -> Rung:
         """The rung of that name, in any case: MLflow too takes its stages in any case.
 

@@ -69,7 +69,7 @@ def controls() -> tuple[str, bool]:
 
 def listed() -> list[Summary]:
     """All registered models, remembered for some seconds."""
-    return read("models", lambda: catalogue.summaries(deck().mlflow))
+    return read("model summaries", lambda: catalogue.summaries(deck().mlflow))
 
 
 def draw(words: str, *, without: bool) -> None:
@@ -134,4 +134,4 @@ def _aliases(aliases: Mapping[str, int]) -> list[str]:
 
 def _top() -> str:
     """The rung that the list is most about: the highest that is for one version."""
-    return next(rung.name for rung in reversed(LADDER.rungs) if rung.exclusive)
+    return LADDER.top.name

@@ -14,10 +14,10 @@ from core.training.jobs import Job
 NOW = datetime(2026, 3, 3, tzinfo=UTC)
 
 
-def version(model: str, number: int, stage: str = "Production") -> ModelVersion:
+def version(model: str, number: int, stage: str = "Production", *aliases: str) -> ModelVersion:
     return ModelVersion(
-        model=model, version=number, stage=stage, aliases=(), description="", tags={}, run_id=None,
-        source="", status="READY", status_message="", created_at=NOW, updated_at=NOW,
+        model=model, version=number, stage=stage, aliases=aliases, description="", tags={},
+        run_id=None, source="", status="READY", status_message="", created_at=NOW, updated_at=NOW,
     )  # fmt: skip
 
 
@@ -46,6 +46,11 @@ def test_versions_in_production_with_what_serves_each() -> None:
     assert [(s.version.model, s.version.version, len(s.endpoints)) for s in found] == [
         ("a", 10, 0), ("a", 2, 2), ("b", 1, 0),
     ]  # fmt: skip
+
+
+def test_who_works_with_aliases_alone_has_a_version_in_production_too() -> None:
+    found = served([version("a", 1, "None", "champion"), version("a", 2, "None")], [])
+    assert [s.version.version for s in found] == [1]
 
 
 def test_nothing_wants_attention_when_all_is_well() -> None:
