@@ -14,7 +14,6 @@ from core.errors import NotAllowed
 from core.lifecycle.supervisor import Supervisor
 from core.people import require_safe_identity
 from core.settings import BadSetting, Settings, load
-from core.ui import errors
 
 
 def parts() -> dict[str, Any]:
@@ -30,8 +29,16 @@ def parts() -> dict[str, Any]:
     return {
         "lifespan": _lifespan(settings),
         "middleware": [Middleware(TrustedHostMiddleware, allowed_hosts=trusted_hosts(settings))],
-        "on_script_error": errors.on_script_error,
+        "on_script_error": _on_script_error,
     }
+
+
+def _on_script_error(error: Exception) -> bool:
+    # Imported at need: the rooms behind it declare caches, and before the server runs Streamlit
+    # would give them a storage of the wrong kind, with a warning.
+    from core.ui import errors
+
+    return errors.on_script_error(error)
 
 
 def trusted_hosts(settings: Settings) -> list[str]:
