@@ -35,6 +35,8 @@ class Fault(StrEnum):
     """The connection is reset."""
     LOST_REPLY = "lost_reply"
     """The server gets it and acts on it, but the reply is lost."""
+    LATE = "late"
+    """It reaches the server only when the fault is changed; by then nobody waits for the reply."""
 
 
 class FaultProxy:
@@ -173,6 +175,9 @@ class FaultProxy:
             case Fault.SLOW:
                 self._forward(client, request, lambda data: self._drip(client, data, ended))
             case Fault.LOST_REPLY:
+                self._forward(client, request, None)
+            case Fault.LATE:
+                ended.wait()
                 self._forward(client, request, None)
             case Fault.HANG | Fault.REFUSE:
                 ended.wait()

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from core import formats
-from core.errors import Busy, Conflict, DeckError, OutcomeUnknown
+from core.errors import Busy, Conflict, DeckError, NotFound, OutcomeUnknown
 from core.ledger import Ledger, leases, now
 from core.mlflow_api import Mlflow, ids
 from core.people import Actor
@@ -62,7 +62,8 @@ __all__ = [
 ]
 
 LEASE_SECONDS = 20.0
-"""Far longer than one write may take: a write that was sent under a lease lands under it."""
+"""Far longer than one write is waited for. Where its reply never came the lease is not given back
+but prolonged, for as long as the request may live: it too lands while nobody else writes."""
 WAIT_SECONDS = 3.0
 _TRY_AGAIN_SECONDS = 0.1
 _NAME_LENGTH = 400
@@ -79,6 +80,9 @@ class Alone:
     """Grows with every taking of the model's lease."""
     check: Callable[[], None]
     """Holds on to the lease; raises Conflict where it was lost."""
+    linger: Callable[[float], None] = lambda _seconds: None
+    """Lets the lease run out after so many seconds instead of giving it back at the end: a write
+    may still land."""
 
 
 HoldModel = Callable[[Ledger, str, str, str], AbstractContextManager[Alone]]
@@ -243,15 +247,20 @@ def settle_all(
     """``settle`` for every model of this store; one that somebody is changing is left alone.
 
     Raises:
-        DeckError: MLflow or the ledger does not answer.
+        DeckError: a model could not be settled; the first of several, once all were tried.
     """
     settled: list[Transition] = []
+    trouble: list[DeckError] = []
     for model in open_models(ledger, mlflow.address):
         try:
             with model_lease(ledger, mlflow.address, model, actor.name, wait=0) as alone:
                 settled += _settle(mlflow, ledger, model, ladder, alone)
         except Busy:
             continue
+        except DeckError as error:  # the models after it must not wait for this one
+            trouble.append(error)
+    if trouble:
+        raise trouble[0]
     return tuple(settled)
 
 
@@ -293,17 +302,23 @@ def model_lease(
         if not leases.renew(ledger, lease, seconds):
             raise Conflict(t("registry.lease_lost", model=model), t("registry.look_again"))
 
+    lingers = False
+
+    def linger(longer: float) -> None:
+        nonlocal lingers
+        lingers = True
+        leases.renew(ledger, lease, max(longer, seconds))
+
     try:
-        yield Alone(lease.token, check)
+        yield Alone(lease.token, check, linger)
     finally:
-        leases.give_back(ledger, lease)
+        if not lingers:
+            leases.give_back(ledger, lease)
 
 
 def _lease_name(store: str, model: str) -> str:
     name = f"model:{store}:{model}"
-    if len(name) <= _NAME_LENGTH:
-        return name
-    return f"model:{sha256(store.encode()).hexdigest()}:{model}"
+    return name if len(name) <= _NAME_LENGTH else f"model:{sha256(name.encode()).hexdigest()}"
 
 
 def _alias_change(
@@ -384,6 +399,8 @@ def _apply(
         except OutcomeUnknown as error:
             # The reply is lost, not always the write: look, and go on where it took effect.
             if not _took_effect(mlflow, model, step):
+                # It may land for as long as it takes to connect and then to wait for the reply.
+                alone.linger(2 * mlflow.gateway.deadlines.longest)
                 return error
         except DeckError as error:
             return error
@@ -422,7 +439,8 @@ def _read_back(
 
     Raises:
         DeckError: of the kind of ``failure``, where it left something undone; or OutcomeUnknown
-            where nothing can be read: the row stays open, and the next transition settles it.
+            where a write may still land, or nothing can be read: the row stays open, and is
+            settled once the lease is free.
     """
     try:
         after = read_state(mlflow, change.model)
@@ -441,6 +459,9 @@ def _read_back(
         return Outcome(close(State.DONE), after)
     done, undone = _sorted(begun.steps, after)
     words = _how_far(done, undone or missing)
+    if isinstance(failure, OutcomeUnknown):
+        # What is there now says nothing of what will be once the write has landed.
+        raise OutcomeUnknown(f"{failure.what} {words}", t("registry.unknown_next")) from failure
     if failure is None:
         line = close(State.PARTIAL, t("registry.changed_since", what=words))
         return Outcome(line, after, missing)
@@ -456,11 +477,16 @@ def _settle(
     broken = unsettled(ledger, mlflow.address, model, alone.token)
     if not broken:
         return ()
-    state = read_state(mlflow, model)
+    try:
+        state, gone = read_state(mlflow, model), False
+    except NotFound:
+        state, gone = ModelState(model, ()), True
     settled = []
     for row in broken:
         done, undone = _sorted(row.steps, state)
-        if undone:
+        if gone:
+            found, words = State.INTERRUPTED, t("registry.gone", model=model)
+        elif undone:
             found, words = State.INTERRUPTED, t("registry.interrupted", what=_how_far(done, undone))
         else:
             found, words = State.DONE, t("registry.settled")

@@ -18,7 +18,15 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from core.errors import Busy, Conflict, DeckError, InvalidInput, NotFound, OutcomeUnknown
+from core.errors import (
+    Busy,
+    Conflict,
+    DeckError,
+    InvalidInput,
+    NotFound,
+    OutcomeUnknown,
+    ServerFailed,
+)
 from core.ledger import Ledger, leases, now
 from core.ledger.schema import leases as lease_table
 from core.lifecycle.deck import Deck, open_deck
@@ -445,6 +453,34 @@ def test_the_worker_settles_every_model_and_leaves_alone_what_is_being_changed(
     assert settle_all(deck.mlflow, deck.ledger, Actor("worker")) == ()
 
 
+def test_a_model_that_is_gone_or_fails_does_not_keep_the_others_from_being_settled(
+    deck: Deck, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone, failing = f"a {model}", f"b {model}"  # before it by name
+    for name in (make_model(deck, gone, 1), make_model(deck, failing, 1), model):
+        move(deck, name, 1, "Production")
+    with deck.ledger.transaction("test") as connection:
+        connection.execute(sa.text("UPDATE transitions SET state = 'applying', after = NULL"))
+    deck.mlflow.gateway.write("deleting", lambda c: c.delete_registered_model(gone))
+    real = transitions.read_state
+
+    def read(mlflow: Any, name: str) -> transitions.ModelState:
+        if name == failing:
+            raise ServerFailed("It failed.")
+        return real(mlflow, name)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(transitions, "read_state", read)
+        with pytest.raises(ServerFailed, match="It failed"):
+            settle_all(deck.mlflow, deck.ledger, Actor("worker"))
+    lost, open_yet, found = (record(deck.ledger, name)[0] for name in (gone, failing, model))
+    assert lost.state is State.INTERRUPTED
+    assert "The model is gone" in lost.message
+    assert open_yet.state is State.APPLYING
+    assert found.state is State.DONE
+    assert [row.model for row in settle_all(deck.mlflow, deck.ledger, Actor("w"))] == [failing]
+
+
 # ------------------------------------------------------------------------------ a server that fails
 
 
@@ -485,6 +521,48 @@ def test_a_write_whose_reply_is_lost_is_looked_up_and_not_sent_again(
     assert outcome.complete
     sent = [request for request in proxy.requests if "transition-stage" in request]
     assert len(sent) == 1
+
+
+def test_a_write_that_lands_late_lands_while_nobody_else_writes(
+    proxied: tuple[FaultProxy, Deck],
+) -> None:
+    proxy, deck = proxied
+    model = make_model(deck, "lands late", versions=4)
+    move(deck, model, 1, "Production")
+    seen = see(read_state(deck.mlflow, model), 3, "Production", LADDER)
+    proxy.set(Fault.LATE, lambda request: "transition-stage" in request)
+    with pytest.raises(OutcomeUnknown, match="Nothing of it was there when read back"):
+        move(deck, model, 4, "Production", who="anna")
+
+    wanted = Wanted(model, 3, "Production", expected=seen)
+    briefly = partial(model_lease, wait=0.2)
+    with pytest.raises(Busy, match="may still take effect"):
+        transition(deck.mlflow, deck.ledger, Actor("ben"), wanted, hold=briefly)
+    assert settle_all(deck.mlflow, deck.ledger, Actor("worker")) == ()
+    assert record(deck.ledger, model)[0].state is State.APPLYING
+    name = f"model:{deck.mlflow.address}:{model}"
+    longest = deck.mlflow.gateway.deadlines.longest
+    assert leases.take(deck.ledger, name, "ben", 1) is None
+    assert lasts(deck.ledger, name) > longest
+
+    proxy.set(Fault.PASS)
+    until(lambda: stages(deck, model)[4] == "Production", 20, "the late write to land")
+    expire(deck.ledger, name)
+    (settled,) = settle_all(deck.mlflow, deck.ledger, Actor("worker"))
+    assert settled.state is State.INTERRUPTED
+    assert "Done: v4 → Production. Not done: alias champion v1 → v4" in settled.message
+    with pytest.raises(Conflict, match="v4 was moved to Production by anna"):
+        transition(deck.mlflow, deck.ledger, Actor("ben"), wanted)
+    assert move(deck, model, 3, "Production", who="ben").complete
+    assert in_production(deck, model) == [3]
+    assert read_state(deck.mlflow, model).carrier("champion") == 3
+
+
+def lasts(ledger: Ledger, name: str) -> float:
+    """Seconds until a lease runs out."""
+    with ledger.transaction("test") as connection:
+        row = connection.execute(sa.select(lease_table).where(lease_table.c.name == name)).one()
+    return float((row.expires_at - now()).total_seconds())
 
 
 def test_a_write_that_fails_tells_what_took_effect_and_what_did_not(
