@@ -53,6 +53,11 @@ _BETWEEN_PROBES = 0.5
 _WANTED_SECONDS = 4.0
 _LOOK_SECONDS = 0.25
 _SMALL_AFTER = 1.0
+# MLflow's error codes, SQLAlchemy's remarks, and database drivers' names of exceptions
+_CHATTER = (
+    r"^[A-Z_]+: |\(raised as a result of [^)]*\) ?"
+    r"|\((psycopg2?|sqlite3|pymysql|MySQLdb|pyodbc)\.[\w.]+\) ?"
+)
 _NOT_FOR_PEOPLE = r"Traceback \(most recent call last\)|\.? ?Response body:|\[SQL:"
 
 
@@ -289,7 +294,9 @@ class Gateway:
         with self._opening:
             if self._client is not None:
                 return
-            prepare_environment(self.deadlines.longest, self._artifact_root)
+            prepare_environment(
+                self.deadlines.longest, self._artifact_root if self.is_database else None
+            )
             from mlflow import MlflowClient
 
             if self.is_database:
@@ -298,6 +305,8 @@ class Gateway:
                     Path(self.tracking_uri.removeprefix("sqlite:///")).parent.mkdir(
                         parents=True, exist_ok=True
                     )
+                for uri in {self.tracking_uri, self.registry_uri}:
+                    _open_database(uri)
             client = MlflowClient(tracking_uri=self.tracking_uri, registry_uri=self.registry_uri)
             if self.is_database:
                 client.search_experiments(max_results=1)  # connects; a bad schema shows here
@@ -426,10 +435,10 @@ class OddReply(Exception):
     """An answer that MLflow's client took, and that is none."""
 
 
-def prepare_environment(timeout: float, artifact_root: Path) -> None:
+def prepare_environment(timeout: float, artifact_root: Path | None) -> None:
     """Set what MLflow reads from the process's environment; before its first import.
 
-    No retries (they would repeat writes), no telemetry, and an artifact root for database stores
+    No retries (they would repeat writes), no telemetry, and for database stores an artifact root
     that is not the folder one happens to stand in. ``timeout`` (seconds) is only when MLflow gives
     up a call that nobody has waited for any more: it is one for the process, whatever is asked.
     """
@@ -437,7 +446,31 @@ def prepare_environment(timeout: float, artifact_root: Path) -> None:
     os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = str(max(1, math.ceil(timeout)))
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("DO_NOT_TRACK", "true")
-    os.environ["_MLFLOW_SERVER_ARTIFACT_ROOT"] = str(artifact_root)
+    if artifact_root is not None:
+        os.environ["_MLFLOW_SERVER_ARTIFACT_ROOT"] = str(artifact_root)
+        # With that, MLflow takes us for a server, which by itself trusts fewer stores than we do.
+        os.environ.setdefault("MLFLOW_ALLOWED_HOST_ADDRESSED_ARTIFACT_SCHEMES", "abfss,hdfs")
+
+
+def _open_database(uri: str) -> None:
+    """Make the tables of a new database; leave those of another MLflow's as they are.
+
+    MLflow's own store would bring an older database up to date without asking, and two processes
+    that open a new one at once would get in each other's way.
+    """
+    import sqlalchemy as sa
+    from mlflow.store.db import utils
+
+    if urlsplit(uri).scheme in ("http", "https"):
+        return
+    engine = sa.create_engine(uri)
+    try:
+        if utils._get_schema_version(engine) is None:  # noqa: SLF001
+            utils._safe_initialize_tables(engine)  # noqa: SLF001
+        else:
+            utils._verify_schema(engine)  # noqa: SLF001
+    finally:
+        engine.dispose()
 
 
 def mlflow_version() -> str:
@@ -477,6 +510,7 @@ def _folder_of(uri: str) -> str:
 def plain(message: str, length: int = 300) -> str:
     """An upstream message on one line, without traceback, body, SQL, credentials or length."""
     text = re.split(_NOT_FOR_PEOPLE, message, maxsplit=1)[0]
+    text = re.sub(_CHATTER, "", text)
     text = re.sub(r"//[^/\s@]+@", "//", text)
     return formats.shorten(text, length)
 

@@ -156,12 +156,13 @@ def project_environment(settings: Settings, job: Job) -> dict[str, str]:
         "MLFLOW_TRACKING_URI": settings.tracking_uri,
         "MLFLOW_REGISTRY_URI": settings.registry_uri or settings.tracking_uri,
         "MLFLOW_DISABLE_TELEMETRY": "true",
-        # A database store's client would else make folders where the process stands.
-        "_MLFLOW_SERVER_ARTIFACT_ROOT": str(settings.artifact_root),
         "GIT_PYTHON_REFRESH": "quiet",
         "MPLBACKEND": "Agg",
         **credentials,
     }
+    if not settings.tracking_uri.startswith("http"):
+        # A database store's client would else make folders where the process stands.
+        env["_MLFLOW_SERVER_ARTIFACT_ROOT"] = str(settings.artifact_root)
     if job.run_id:
         env["MLFLOW_RUN_ID"] = job.run_id
     if job.experiment_id:

@@ -191,7 +191,9 @@ def test_a_process_may_end_while_a_call_hangs() -> None:
         ("Oh. Traceback (most recent call last):\n  File secret.py", "Oh."),
         ("API request failed with error code 404 != 200. Response body: '<html>x'",
          "API request failed with error code 404 != 200"),
-        ("(psycopg.errors.X) bad\n[SQL: SELECT secret FROM x]", "(psycopg.errors.X) bad"),
+        ("(psycopg.errors.X) bad\n[SQL: SELECT secret FROM x]", "bad"),
+        ("BAD_REQUEST: (raised as a result of autoflush; x) (psycopg.DataError) no NUL", "no NUL"),
+        ("INVALID_PARAMETER_VALUE: a (sic) b (1.5) c", "a (sic) b (1.5) c"),
         ("at http://user:hunter2@host/x", "at http://host/x"),
     ],
 )  # fmt: skip
