@@ -44,6 +44,7 @@ class Ending:
     """When, aware, in UTC."""
 
 
+_started: list[subprocess.Popen[bytes]] = []
 CHILD_MARK = "_MODELDECK_CHILD"
 _SAME_START = 0.05  # seconds; Linux counts in hundredths
 
@@ -82,6 +83,7 @@ def start(
     Raises:
         OSError: the launcher cannot be started.
     """
+    reap()
     log.parent.mkdir(parents=True, exist_ok=True)
     ending.unlink(missing_ok=True)
     launcher = [sys.executable, "-I", str(ROOT / "core" / "child.py"), str(ending), *command]
@@ -91,6 +93,7 @@ def start(
             launcher, env=dict(env), cwd=cwd, stdin=subprocess.DEVNULL, stdout=out,
             stderr=subprocess.STDOUT, start_new_session=True, close_fds=True,
         )  # fmt: skip
+    _started.append(child)
     return ProcessRef(child.pid, _start_time(child.pid) or 0.0)
 
 
@@ -153,12 +156,10 @@ def this_process() -> ProcessRef:
 
 
 def reap() -> None:
-    """Collect children of ours that have ended, so that none stays behind as a zombie."""
-    for child in psutil.Process().children():
-        try:
-            os.waitpid(child.pid, os.WNOHANG)
-        except ChildProcessError:
-            continue
+    """Collect what ``start`` started and has ended, so that none stays behind as a zombie."""
+    for child in list(_started):
+        if child.poll() is not None:
+            _started.remove(child)
 
 
 def tail(path: Path, max_bytes: int = 64_000) -> str:
