@@ -2,25 +2,31 @@
 
 import streamlit as st
 
-from core.lifecycle.overview import overview
+from core.lifecycle.overview import overview, work
 from core.lifecycle.running import worker_runs
 from core.texts import t
-from core.ui import home, parts
+from core.ui import errors, home, parts
 from core.ui.deck import deck, read
 from core.ui.navigation import go
 
 here = deck()
 parts.title(t("nav.title.home"), "dashboard", t("home.caption"))
-with st.spinner(t("home.loading")):
-    found = read("overview", lambda: overview(here, worker_runs=worker_runs(here)))
-if found.untouched and not found.jobs and not st.session_state.get("welcomed"):
-    st.session_state["welcomed"] = True  # once: whoever leaves the welcome page stays on Home
-    go("welcome")
-home.counts(found)
+top = st.container()
 left, right = st.columns([3, 2], gap="large")
-with left:
-    home.production(found.production)
-    home.latest(found.latest, {e.id: e.name for e in found.experiments})
+at_work = work(here.ledger, worker_runs=worker_runs(here))
 with right:
-    home.attention(found)
-    home.job_lines(found)
+    attention = st.container()
+    home.job_lines(at_work)
+    home.endpoint_lines(at_work)
+with top, errors.part():  # what runs is known also while MLflow is away
+    with st.spinner(t("home.loading"), show_time=True):
+        found = read("overview", lambda: overview(here.mlflow, at_work))
+    if found.untouched and not at_work.open_jobs and not st.session_state.get("welcomed"):
+        st.session_state["welcomed"] = True  # once: whoever leaves the welcome page stays on Home
+        go("welcome")
+    home.counts(found, at_work)
+    with left:
+        home.production(found.production)
+        home.latest(found)
+    with attention:
+        home.attention(found)

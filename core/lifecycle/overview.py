@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from core.lifecycle.deck import Deck
+from core.ledger import Ledger
+from core.mlflow_api import Mlflow
 from core.mlflow_api.nouns import Experiment, ModelVersion, Run
 from core.registry.catalogue import holders
 from core.serving import endpoints
@@ -13,7 +14,7 @@ from core.training import jobs
 from core.training.jobs import Job
 
 _LATEST = 8
-_MOST_EXPERIMENTS = 100
+MOST_EXPERIMENTS = 100
 
 
 @dataclass(frozen=True)
@@ -35,16 +36,26 @@ class Attention:
 
 
 @dataclass(frozen=True)
+class Work:
+    """What runs, as the ledger has it: known also while MLflow is away."""
+
+    open_jobs: tuple[Job, ...]
+    failed_jobs: tuple[Job, ...]
+    """Of the 50 newest."""
+    endpoints: tuple[Endpoint, ...]
+    """Those that serve, or may yet."""
+    worker_runs: bool
+
+
+@dataclass(frozen=True)
 class Overview:
-    """What Home shows."""
+    """What is in MLflow, and what of it is served."""
 
     experiments: tuple[Experiment, ...]
     latest: tuple[Run, ...]
     models: int
     versions: int
     production: tuple[Served, ...]
-    jobs: tuple[Job, ...]
-    endpoints: tuple[Endpoint, ...]
     attention: tuple[Attention, ...]
 
     @property
@@ -52,32 +63,54 @@ class Overview:
         """Whether nothing has been done in this store yet."""
         return not self.latest and not self.models
 
+    @property
+    def latest_of(self) -> int:
+        """How many experiments the latest runs were looked for in."""
+        return min(len(self.experiments), MOST_EXPERIMENTS)
 
-def overview(deck: Deck, *, worker_runs: bool) -> Overview:
-    """Gather what Home shows, in five calls to MLflow.
+
+def work(ledger: Ledger, *, worker_runs: bool) -> Work:
+    """Gather what runs.
 
     Raises:
-        DeckError: MLflow or the ledger does not answer.
+        LedgerFailed: the ledger does not answer.
     """
-    tracking, registry = deck.mlflow.tracking, deck.mlflow.registry
-    experiments = tracking.experiments()
-    ids = [e.id for e in experiments[:_MOST_EXPERIMENTS]]
-    latest = tracking.search(ids, order=["attributes.start_time DESC"], limit=_LATEST).runs
-    versions = registry.all_versions()
+    newest = jobs.recent(ledger, 50)
+    return Work(
+        open_jobs=tuple(jobs.unfinished(ledger)),
+        failed_jobs=tuple(j for j in newest if j.state == jobs.FAILED),
+        endpoints=tuple(e for e in endpoints.recent(ledger) if e.open),
+        worker_runs=worker_runs,
+    )
+
+
+def overview(mlflow: Mlflow, at_work: Work) -> Overview:
+    """Gather what is in MLflow, in a few calls.
+
+    Raises:
+        DeckError: MLflow does not answer.
+    """
+    experiments = mlflow.tracking.experiments()
+    ids = [e.id for e in experiments[:MOST_EXPERIMENTS]]
+    # More are read than shown: folds of a cross-validation would crowd out all else.
+    found = mlflow.tracking.search(ids, order=["attributes.start_time DESC"], limit=4 * _LATEST)
+    versions = mlflow.registry.all_versions()
     names = {v.model for v in versions}
-    open_endpoints = [e for e in endpoints.recent(deck.ledger) if e.open]
-    all_jobs = jobs.recent(deck.ledger, 50)
-    production = served(versions, open_endpoints)
+    production = served(versions, at_work.endpoints)
     return Overview(
         experiments=tuple(experiments),
-        latest=latest,
+        latest=tuple(run for run in found.runs if run.parent_id is None)[:_LATEST],
         models=len(names),
         versions=len(versions),
         production=production,
-        jobs=tuple(all_jobs),
-        endpoints=tuple(open_endpoints),
         attention=tuple(
-            attention(production, names, open_endpoints, all_jobs, worker_runs=worker_runs)
+            attention(
+                production,
+                names,
+                at_work.endpoints,
+                at_work.failed_jobs,
+                worker_runs=at_work.worker_runs,
+            )
         ),
     )
 

@@ -174,6 +174,13 @@ def recent(ledger: Ledger, limit: int = 100) -> list[Job]:
     return QUEUE.rows(ledger, sa.select(jobs).order_by(jobs.c.requested_at.desc()).limit(limit))
 
 
+def unfinished(ledger: Ledger) -> list[Job]:
+    """All jobs that may still do something, oldest first."""
+    return QUEUE.rows(
+        ledger, sa.select(jobs).where(jobs.c.state.in_(OPEN)).order_by(jobs.c.requested_at)
+    )
+
+
 def claim(ledger: Ledger, owner: str, token: int) -> Job | None:
     """Take the job that has waited longest; None where none waits.
 

@@ -3,27 +3,24 @@
 import streamlit as st
 
 from core import formats
-from core.lifecycle.overview import Overview, Served
-from core.mlflow_api.nouns import Run
+from core.lifecycle.overview import Overview, Served, Work
 from core.serving import endpoints
 from core.texts import t
-from core.training import jobs
 from core.ui.markup import md, safe
 from core.ui.navigation import link
-from core.ui.parts import badge, empty, state_name, when
+from core.ui.parts import badge, empty, when
 
 
-def counts(found: Overview) -> None:
+def counts(found: Overview, at_work: Work) -> None:
     """The stages of the life cycle as tiles, each with a link to its page."""
-    running = sum(j.open for j in found.jobs)
-    failed = sum(j.state == jobs.FAILED for j in found.jobs)
-    healthy = sum(e.state == endpoints.HEALTHY for e in found.endpoints)
+    healthy = sum(e.state == endpoints.HEALTHY for e in at_work.endpoints)
     tiles = (
         ("experiments", len(found.experiments), t("home.tile.experiments_note")),
-        ("training", running, t("home.tile.training_note", n=failed)),
+        ("training", len(at_work.open_jobs),
+         t("home.tile.training_note", n=len(at_work.failed_jobs))),
         ("models", found.models, t("home.tile.models_note", n=found.versions)),
-        ("endpoints", healthy, t("home.tile.endpoints_note", n=len(found.endpoints))),
-    )
+        ("endpoints", healthy, t("home.tile.endpoints_note", n=len(at_work.endpoints))),
+    )  # fmt: skip
     with st.grid(4, min_column_width=200):
         for page, number, note in tiles:
             with st.container(border=True, gap="xsmall"):
@@ -53,12 +50,13 @@ def production(served: tuple[Served, ...]) -> None:
                      version=str(version.version))  # fmt: skip
 
 
-def latest(runs: tuple[Run, ...], names: dict[str, str]) -> None:
-    """The runs that began last, each a link."""
+def latest(found: Overview) -> None:
+    """The runs that began last, each a link; nested ones are left to their parents."""
+    names = {e.id: e.name for e in found.experiments}
     st.subheader(t("home.latest.title"), anchor=False)
-    if not runs:
+    if not found.latest:
         empty(t("home.latest.none"), "science")
-    for run in runs:
+    for run in found.latest:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             badge(run.status)
             link("run", safe(run.name or run.id, 50), run=run.id)
@@ -66,21 +64,35 @@ def latest(runs: tuple[Run, ...], names: dict[str, str]) -> None:
                 md("home.latest.in", experiment=names.get(run.experiment_id, "")[:40],
                    when=when(run.started_at))
             )  # fmt: skip
+    if found.latest_of < len(found.experiments):
+        st.caption(
+            t("home.latest.of", n=formats.count(found.latest_of),
+              all=formats.count(len(found.experiments)))
+        )  # fmt: skip
 
 
-def job_lines(found: Overview) -> None:
+def job_lines(at_work: Work) -> None:
     """Jobs that run, and those that failed last."""
     st.subheader(t("home.jobs.title"), anchor=False)
-    shown = [j for j in found.jobs if j.open] + [j for j in found.jobs if j.state == jobs.FAILED][
-        :3
-    ]
+    shown = [*at_work.open_jobs, *at_work.failed_jobs[:3]]
     if not shown:
         st.caption(t("home.jobs.none"))
     for job in shown:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             badge(job.state)
             link("training", safe(job.title, 50), job=job.id)
-            st.caption(safe(f"{state_name(job.state)} · {when(job.requested_at)}"))
+            st.caption(safe(when(job.requested_at)))
+
+
+def endpoint_lines(at_work: Work) -> None:
+    """What is served."""
+    st.subheader(t("home.endpoints.title"), anchor=False)
+    if not at_work.endpoints:
+        st.caption(t("home.endpoints.none"))
+    for endpoint in at_work.endpoints:
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            badge(endpoint.state)
+            link("predict", safe(endpoint.name, 50), ask=endpoint.id)
 
 
 def attention(found: Overview) -> None:
