@@ -92,7 +92,7 @@ def test_a_long_list_does_not_drown_the_rest() -> None:
 @pytest.mark.parametrize(("models", "untouched"), [(0, True), (1, False)])
 def test_a_store_in_which_nothing_was_done(models: int, untouched: bool) -> None:
     shown = Overview(
-        experiments=(), latest=(), models=models, versions=0, production=(), jobs=(), endpoints=(),
+        experiments=(), latest=(), models=models, versions=0, production=(),
         attention=(),
     )  # fmt: skip
     assert shown.untouched is untouched
