@@ -12,7 +12,7 @@ from core import charts
 from core.errors import DeckError, NotFound
 from core.ledger import now
 from core.mlflow_api.nouns import ModelVersion
-from core.registry import catalogue, editing
+from core.registry import catalogue
 from core.registry.catalogue import Dossier
 from core.registry.record import State, Transition, record
 from core.registry.transitions import LEASE_SECONDS, settle
@@ -120,17 +120,8 @@ def head(found: Look) -> None:
     if model.description:
         st.text(visible(model.description))
     with st.container(horizontal=True, vertical_alignment="center"):
-        describe(
-            model.description,
-            lambda text: deck().mlflow.registry.describe_model(model.name, text),
-            "model_about",
-        )
-        tags(
-            model.tags,
-            lambda key, value: editing.set_model_tag(deck().mlflow, model.name, key, value),
-            lambda key: deck().mlflow.registry.delete_model_tag(model.name, key),
-            "model_tags",
-        )
+        describe(model.description, model.name)
+        tags(model.tags, model.name)
 
 
 def versions(found: Look) -> ModelVersion | None:

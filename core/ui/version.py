@@ -9,7 +9,6 @@ import streamlit as st
 from core import formats
 from core.errors import DeckError
 from core.mlflow_api.nouns import Column, ModelInfo, ModelVersion
-from core.registry import editing
 from core.registry.catalogue import Dossier
 from core.registry.transitions import remove_alias, set_alias
 from core.texts import t
@@ -72,18 +71,8 @@ def _about(found: Look, version: ModelVersion) -> None:
     if version.status_message:
         st.text(visible(version.status_message))
     with st.container(horizontal=True):
-        mlflow, number = deck().mlflow, version.version
-        describe(
-            version.description,
-            lambda text: mlflow.registry.describe_version(version.model, number, text),
-            f"version_about_{number}",
-        )
-        tags(
-            version.tags,
-            lambda k, value: editing.set_version_tag(mlflow, version.model, number, k, value),
-            lambda k: editing.delete_version_tag(mlflow, version.model, number, k),
-            f"version_tags_{number}",
-        )
+        describe(version.description, version.model, version.version)
+        tags(version.tags, version.model, version.version)
 
 
 def info(version: ModelVersion) -> ModelInfo:

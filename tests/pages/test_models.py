@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import TextArea
 
 from core.ledger import now
 from core.ledger.schema import transitions
@@ -62,6 +64,16 @@ def plan(app: AppTest) -> list[str]:
     """The planned steps as drawn, without icons and escapes."""
     steps = (m.value for m in app.markdown if m.value.startswith(":material/"))
     return [s.split(": ", 1)[1].replace("\\", "") for s in steps if "→" in s or "taken" in s]
+
+
+def about(app: AppTest) -> TextArea:
+    """The text area with the model's description."""
+    return next(a for a in app.text_area if str(a.key).startswith("describe:wine::text:"))
+
+
+def save(app: AppTest, text: str) -> None:
+    about(app).set_value(text)
+    app.button(key="describe:wine::save").click().run()
 
 
 class TestModels:
@@ -154,13 +166,60 @@ class TestModel:
 
     def test_descriptions_and_tags_are_edited(self, wine: Deck, open_page: Open) -> None:
         app = open_page("model", model="wine", version="2")
-        app.text_area(key="model_about_text").set_value("Told anew.")
-        next(b for b in app.button if b.label == "Save description").click().run()
+        save(app, "Told anew.")
+        assert not app.error
         assert wine.mlflow.registry.model("wine").description == "Told anew."
-        app.text_input(key="version_tags_2_name").set_value("owner")
-        app.text_input(key="version_tags_2_value").set_value("ben")
-        [b for b in app.button if b.label == "Set tag"][1].click().run()
+        app.text_input(key="tags:wine:2:name").set_value("owner")
+        app.text_input(key="tags:wine:2:value").set_value("ben")
+        app.button(key="tags:wine:2:set").click().run()
         assert wine.mlflow.registry.version("wine", 2).tags["owner"] == "ben"
+        app.selectbox(key="tags:wine:2:gone").select("owner")
+        app.button(key="tags:wine:2:remove").click().run()
+        assert "owner" not in wine.mlflow.registry.version("wine", 2).tags
+
+    def test_a_description_that_somebody_else_changed_is_not_replaced_unread(
+        self, wine: Deck, open_page: Open
+    ) -> None:
+        registry = wine.mlflow.registry
+        app = open_page("model", model="wine", version="2")
+        assert about(app).value == "Which grower."
+        registry.describe_model("wine", "Ben's text.")
+        st.cache_data.clear()  # some seconds later
+        save(app, "Mine.")
+        assert "Somebody else changed this description" in app.error[0].value
+        assert registry.model("wine").description == "Ben's text."
+        assert about(app).value == "Mine."
+        app.run()
+        assert not app.error
+        assert about(app).value == "Mine."
+        assert "Ben's text." in drawn(app)
+        assert "not saved yet" in drawn(app)
+        save(app, "Mine and Ben's.")
+        assert registry.model("wine").description == "Mine and Ben's."
+        assert "not saved yet" not in drawn(app)
+        registry.describe_model("wine", "Later.")
+        st.cache_data.clear()
+        assert about(app.run()).value == "Later."
+
+    def test_a_tag_that_somebody_else_changed_is_not_replaced_unread(
+        self, wine: Deck, open_page: Open
+    ) -> None:
+        registry = wine.mlflow.registry
+        app = open_page("model", model="wine", version="2")
+        registry.set_model_tag("wine", "team", "green")
+        app.text_input(key="tags:wine::name").set_value("team")
+        app.text_input(key="tags:wine::value").set_value("red")
+        app.button(key="tags:wine::set").click().run()
+        assert "value is green now" in app.error[0].value
+        assert registry.model("wine").tags == {"team": "green"}
+        assert app.text_input(key="tags:wine::value").value == "red"
+        app.button(key="tags:wine::set").click().run()
+        assert registry.model("wine").tags == {"team": "red"}
+        registry.set_model_tag("wine", "team", "blue")
+        app.selectbox(key="tags:wine::gone").select("team")
+        app.button(key="tags:wine::remove").click().run()
+        assert "value is blue now" in app.error[0].value
+        assert registry.model("wine").tags == {"team": "blue"}
 
     def test_an_alias_says_what_it_moves_and_is_recorded(self, wine: Deck, open_page: Open) -> None:
         set_alias(wine.mlflow, wine.ledger, Actor("anna"), "wine", "blue", 1, seen=None)
@@ -230,9 +289,9 @@ class TestModel:
         self, wine: Deck, open_page: Open
     ) -> None:
         app = open_page("model", model="wine", version="2")
-        app.text_input(key="version_tags_2_name").set_value("modeldeck.stage")
-        app.text_input(key="version_tags_2_value").set_value("Production")
-        [b for b in app.button if b.label == "Set tag"][1].click().run()
+        app.text_input(key="tags:wine:2:name").set_value("modeldeck.stage")
+        app.text_input(key="tags:wine:2:value").set_value("Production")
+        app.button(key="tags:wine:2:set").click().run()
         assert "written by moving the version" in app.error[0].value
         assert "modeldeck.stage" not in wine.mlflow.registry.version("wine", 2).tags
 
