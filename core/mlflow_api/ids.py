@@ -55,14 +55,27 @@ def version(value: int | str) -> int:
 
 
 def model_name(value: str) -> str:
-    """A registered model's name: not empty, no ``/``, ``:`` or control characters.
+    """The name of a registered model that may exist: not blank, no ``/``, ``:`` or NUL.
+
+    MLflow itself takes line breaks, and with SQLite any length.
 
     Raises:
         InvalidInput: it cannot be one.
     """
-    if not value.strip() or len(value) > 256 or re.search(r"[/:\x00-\x1f\x7f]", value):
+    if not value.strip() or re.search(r"[/:\x00]", value):
         raise _bad(value, "model")
     return value
+
+
+def new_model_name(value: str) -> str:
+    """A name to give: also no control characters, and as short as every database takes it.
+
+    Raises:
+        InvalidInput: it should not be one.
+    """
+    if len(value) > 256 or re.search(r"[\x00-\x1f\x7f]", value):
+        raise _bad(value, "model")
+    return model_name(value)
 
 
 def alias(value: str) -> str:

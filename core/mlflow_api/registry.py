@@ -90,7 +90,7 @@ class Registry:
         self, name: str, description: str = "", tags: Mapping[str, str] | None = None
     ) -> None:
         """Make a registered model without versions."""
-        checked = ids.model_name(name)
+        checked = ids.new_model_name(name)
         self._gateway.write(
             t("mlflow.action.create_model", name=name),
             lambda c: c.create_registered_model(checked, dict(tags or {}), description or None),

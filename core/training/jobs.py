@@ -100,7 +100,7 @@ def start(
     if not experiment.strip():
         raise InvalidInput(t("training.no_experiment"), field="experiment")
     if values.get("register_as"):
-        ids.model_name(values["register_as"])
+        ids.new_model_name(values["register_as"])
     for field, text in (("experiment", experiment), ("title", title)):
         ids.no_control(text, field)
     known = mlflow.tracking.experiment_by_name(experiment.strip())

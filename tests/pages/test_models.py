@@ -26,6 +26,8 @@ from tests.waiting import until
 ME = getpass.getuser()
 HOSTILE_NAME = ("**bold** <script>alert(1) $a$ `b` [x] \u202eltr \"q\" 'p' " + "long " * 60)[:250]
 
+HOSTILE_NAMES = [HOSTILE_NAME, "two\nlines 'and' \"more\"\n", (HOSTILE_NAME * 2)[:500]]
+
 
 @pytest.fixture
 def wine(own_store: Store) -> Deck:
@@ -234,20 +236,26 @@ class TestModel:
         assert read_state(wine.mlflow, "wine").carrier("blue") == 2
         assert record(wine.ledger, "wine")[0].actor == ME
 
-    def test_hostile_text_is_text(self, own_store: Store, open_page: Open) -> None:
+    @pytest.mark.parametrize("name", HOSTILE_NAMES)
+    def test_hostile_text_is_text(self, own_store: Store, open_page: Open, name: str) -> None:
         here = deck()
         registry = here.mlflow.registry
-        registry.create_model(HOSTILE_NAME, HOSTILE, {"evil": HOSTILE})
+        # Without Modeldeck: it makes no such names, and has to show them.
+        here.mlflow.gateway.write(
+            "making", lambda c: c.create_registered_model(name, {"evil": HOSTILE}, HOSTILE)
+        )
         registry.create_version(
-            HOSTILE_NAME, f"models:/{own_store.model_id}", own_store.hostile_run, HOSTILE,
+            name, f"models:/{own_store.model_id}", own_store.hostile_run, HOSTILE,
             {"evil": HOSTILE},
         )  # fmt: skip
-        move(here, HOSTILE_NAME, 1, "Production", who=HOSTILE[:100])
-        assert visible(HOSTILE_NAME) in list(open_page("models").dataframe[0].value["name"])
-        app = open_page("model", model=HOSTILE_NAME, version="1")
+        move(here, name, 1, "Production", who=HOSTILE[:100])
+        assert visible(name) in list(open_page("models").dataframe[0].value["name"])
+        app = open_page("model", model=name, version="1")
         app.session_state["model_tabs"] = "History"
-        app = choose(app, 1, "Archived", HOSTILE_NAME)
+        app = choose(app, 1, "Archived", name)
         assert not app.exception
+        assert not app.error
+        assert "Version 1" in drawn(app)
         marked = [m.value for m in (*app.markdown, *app.caption, *app.title, *app.subheader)]
         marked += [b.label for b in app.button]
         for text in marked:

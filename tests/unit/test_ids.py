@@ -63,11 +63,19 @@ def test_what_is_no_version(value: int | str) -> None:
 @pytest.mark.parametrize("value", ["a", "wine-grower", "with space", "名前", "a'b\"c", "x" * 256])
 def test_model_names(value: str) -> None:
     assert ids.model_name(value) == value
+    assert ids.new_model_name(value) == value
 
 
-@pytest.mark.parametrize("value", ["", " ", "a/b", "a:b", "a\x00", "a\n", "\x7f", "x" * 257])
+@pytest.mark.parametrize("value", ["a\n", "a\tb", "\x7f", "x" * 257])
+def test_names_of_models_that_exist_and_should_not_be_made(value: str) -> None:
+    assert ids.model_name(value) == value
+    refuse(ids.new_model_name, value)
+
+
+@pytest.mark.parametrize("value", ["", " ", "\n", "a/b", "a:b", "a\x00"])
 def test_what_is_no_model_name(value: str) -> None:
     refuse(ids.model_name, value)
+    refuse(ids.new_model_name, value)
 
 
 @pytest.mark.parametrize("value", ["champion", "a_b-c", "é", "v", "version1", "x" * 255])
