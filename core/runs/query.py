@@ -6,13 +6,14 @@ but ``query`` knows where rows come from.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 import pandas as pd
 
 from core.errors import InvalidInput
 from core.mlflow_api import Mlflow
 from core.mlflow_api.ids import is_run_id
-from core.mlflow_api.nouns import Run
+from core.mlflow_api.nouns import PARENT_TAG, Run
 from core.mlflow_api.tracking import ACTIVE, ALL, DELETED, PAGE_LIMIT
 from core.runs import filters
 from core.texts import t
@@ -42,7 +43,7 @@ SORTABLE: Mapping[str, str] = {
 
 VIEWS: Mapping[str, str] = {"active": ACTIVE, "deleted": DELETED, "all": ALL}
 KINDS = ("metrics", "params", "tags")
-TOP_LEVEL = "tags.`mlflow.parentRunId` IS NULL"
+TOP_LEVEL = f"tags.`{PARENT_TAG}` IS NULL"
 """The condition that leaves out runs nested in others."""
 
 _IDS_AT_ONCE = 200
@@ -97,6 +98,8 @@ class RunTable:
     """How many rows there are in all, where that is known."""
     missing: tuple[str, ...] = field(default=())
     """Run ids that were asked for and are not there."""
+    at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    """When it was read."""
 
     @property
     def ids(self) -> list[str]:

@@ -69,8 +69,7 @@ def choose(ids: Sequence[str]) -> None:
 
 def head(ids: Sequence[str]) -> RunTable:
     """How many runs are compared, what is missing or deleted, and the ways to change the choice."""
-    with st.spinner(t("compare.loading"), show_time=True):
-        table = runs.table(RunQuery(run_ids=tuple(ids[:MOST_RUNS])))
+    table = runs.shown(RunQuery(run_ids=tuple(ids[:MOST_RUNS])))
     names = runs.experiment_names(sorted(set(table.frame["experiment_id"])))
     with st.container(horizontal=True, vertical_alignment="center"):
         said = t("compare.count", n=len(table.frame)), t("compare.experiments", n=len(names))
@@ -87,6 +86,8 @@ def head(ids: Sequence[str]) -> RunTable:
             args=((),),
             key="compare_clear",
         )
+        st.caption(runs.as_of(table), width="content")
+        runs.refresh_button("compare_refresh")
     _warn(table, len(ids))
     return table
 

@@ -2,12 +2,14 @@
 
 import zlib
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
+from core import formats
+from core.ledger import now
 from core.mlflow_api.nouns import Experiment, Run
 from core.mlflow_api.tracking import ALL
 from core.runs import query as runs
@@ -27,19 +29,52 @@ STATUS_COLOURS = {
     "KILLED": "orange",
 }
 _REMEMBERED = 15
-"""Seconds. Longer than other reads: a person ticks rows of one table, and a run table is dear."""
+"""Seconds. Longer than other reads: a run table is dear."""
+_SHOWN = timedelta(minutes=10)
+_MOST_SHOWN = 4
 
 NESTED = "↳ "
 
 
 def table(asked: RunQuery) -> RunTable:
     """The answer to a query, remembered for some seconds."""
-    return _table(_scope(), asked)
+    with st.spinner(t("experiments.loading"), show_time=True):
+        return _table(_scope(), asked)
 
 
-@st.cache_data(ttl=_REMEMBERED, max_entries=60, show_spinner=False)
+@st.cache_data(ttl=_REMEMBERED, max_entries=16, show_spinner=False)
 def _table(scope: tuple[str, str], asked: RunQuery) -> RunTable:  # noqa: ARG001 - part of the key
     return runs.query(deck().mlflow, asked)
+
+
+def shown(asked: RunQuery) -> RunTable:
+    """The answer to a query, kept for a page that says how old it is and offers to refresh it.
+
+    It stays while a person ticks rows of it: for minutes, until a write of theirs, or till they
+    have looked at several others.
+    """
+    held: dict[tuple[object, ...], RunTable] = st.session_state.setdefault("_tables", {})
+    key = (*_scope(), asked)
+    there = held.pop(key, None)
+    if there is None or now() - there.at > _SHOWN:
+        there = table(asked)
+    held[key] = there  # the last one used comes last
+    while len(held) > _MOST_SHOWN:
+        del held[next(iter(held))]
+    return there
+
+
+def as_of(rows: RunTable) -> str:
+    """When a table was read: plain text."""
+    moment = formats.moment(rows.at, st.context.timezone)[11:]
+    return t("experiments.as_of", time=moment, ago=parts.when(rows.at))
+
+
+def refresh_button(key: str) -> None:
+    """Reads what is shown anew."""
+    if st.button(t("experiments.refresh"), type="tertiary", icon=":material/refresh:", key=key):
+        refresh()
+        st.rerun()
 
 
 def run(run_id: str) -> Run:
@@ -82,6 +117,7 @@ def refresh() -> None:
     """Forget every answer about runs; after each write of ours, and when a person asks."""
     forget()
     _table.clear()
+    st.session_state.pop("_tables", None)
     counter().forget()
 
 
@@ -177,7 +213,7 @@ def parent_names(rows: RunTable) -> dict[str, str]:
     known = dict(zip(frame["run_id"], frame["name"], strict=True))
     away = tuple(dict.fromkeys(p for p in frame["parent_id"].dropna() if p not in known))
     if away:
-        found = table(RunQuery(run_ids=away, columns=())).frame
+        found = shown(RunQuery(run_ids=away, columns=())).frame
         known |= dict(zip(found["run_id"], found["name"], strict=True))
     return known
 

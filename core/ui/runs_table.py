@@ -4,9 +4,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from core import formats
 from core.errors import InvalidInput
-from core.ledger import now
 from core.mlflow_api.nouns import NOTE_TAG
 from core.runs import changes, filters
 from core.runs import query as runs_query
@@ -46,19 +44,26 @@ def head(ids: Sequence[str]) -> dict[str, str]:
     return names
 
 
-def controls(ids: Sequence[str]) -> RunQuery:
-    """The fields that make the view, each bound to the link; the query that they add up to."""
-    known = runs.table(RunQuery(tuple(ids)))
+def filter_field() -> str:
+    """The field for the filter, bound to the link."""
+    return st.text_input(
+        t("experiments.filter.label"),
+        key="filter",
+        bind="query-params",
+        placeholder=t("experiments.filter.place", example="metrics.rmse < 0.5"),
+        icon=":material/filter_alt:",
+    )
+
+
+def controls(ids: Sequence[str], text: str) -> RunQuery:
+    """The other fields that make the view, each bound to the link; the query that they add up to.
+
+    Args:
+        text: the filter.
+    """
+    known = runs.shown(RunQuery(tuple(ids)))
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        text = st.text_input(
-            t("experiments.filter.label"),
-            key="filter",
-            bind="query-params",
-            placeholder=t("experiments.filter.place", example=filters.examples(known.frame)[0]),
-            icon=":material/filter_alt:",
-        )
         _syntax(known)
-    with st.container(horizontal=True, vertical_alignment="bottom"):
         order = _order(known)
         limit = st.selectbox(
             t("experiments.rows"), LIMITS, key="limit", bind="query-params", width=110
@@ -80,7 +85,7 @@ def controls(ids: Sequence[str]) -> RunQuery:
         )
     return RunQuery(
         tuple(ids),
-        text or "",
+        text,
         order,
         limit=int(limit or LIMITS[0]),
         view=view_names.get(view or "", "active"),
@@ -120,8 +125,7 @@ def _order(known: RunTable) -> tuple[Order, ...]:
 def draw(asked: RunQuery, names: dict[str, str]) -> None:
     """The answer: which columns, the table, what was left out, and what can be done."""
     bar = st.container(horizontal=True, vertical_alignment="center", height="content")
-    with st.spinner(t("experiments.loading"), show_time=True):
-        rows = runs.table(asked)
+    rows = runs.shown(asked)
     if rows.frame.empty:
         _none(asked)
         return
@@ -129,7 +133,7 @@ def draw(asked: RunQuery, names: dict[str, str]) -> None:
     with bar:
         columns = _columns(rows, choice)
         picked_here = st.container(horizontal=True, vertical_alignment="center")
-    picked = _table(rows, columns, names)
+    picked = _table(rows, columns, names, asked)
     _say(rows, columns, choice, asked)
     with picked_here:
         _actions(rows, picked)
@@ -152,11 +156,16 @@ def _columns(rows: RunTable, choice: runs_query.Choice) -> Sequence[str]:
     return chosen or choice.shown
 
 
-def _table(rows: RunTable, columns: Sequence[str], names: dict[str, str]) -> list[str]:
+def _table(
+    rows: RunTable, columns: Sequence[str], names: dict[str, str], asked: RunQuery
+) -> list[str]:
     """The table; the ids of the runs that are ticked."""
     ids = rows.ids
     made = runs.cells(rows, columns, names if len(names) > 1 else {}, runs.parent_names(rows))
-    before = set(st.session_state.get("_ticked") or asked_all("selected"))
+    linked = asked_all("selected")
+    # More runs can be ticked than stand in the link; a link that we did not write is newer.
+    of, picked = st.session_state.get("_ticked", (None, []))
+    before = set(picked if of == (asked.experiment_ids, linked) else linked)
     event = st.dataframe(
         made,
         hide_index=True,
@@ -174,11 +183,11 @@ def _table(rows: RunTable, columns: Sequence[str], names: dict[str, str]) -> lis
     if opened:
         go("run", run=opened)
     picked = [ids[i] for i in event["selection"]["rows"] if i < len(ids)]
-    st.session_state["_ticked"] = picked
-    linked = ",".join(picked) if len(picked) <= MOST_IN_LINK else ""
-    if linked != ",".join(asked_all("selected")):  # each write is a step of the browser's history
-        if linked:
-            st.query_params["selected"] = linked
+    in_link = picked if len(picked) <= MOST_IN_LINK else []
+    st.session_state["_ticked"] = ((asked.experiment_ids, in_link), picked)
+    if in_link != linked:  # each write is a step of the browser's history
+        if in_link:
+            st.query_params["selected"] = ",".join(in_link)
         else:
             st.query_params.pop("selected", None)
     return picked
@@ -189,7 +198,7 @@ def _none(asked: RunQuery) -> None:
         parts.empty(t("experiments.no_runs"))
         return
     parts.empty(t("experiments.no_match"), "search_off")
-    everything = runs.table(RunQuery(asked.experiment_ids))
+    everything = runs.shown(RunQuery(asked.experiment_ids))
     for typed, near in filters.unknown_names(asked.filter, everything.columns):
         key = "no_name_near" if near else "no_name"
         st.caption(md(f"experiments.{key}", typed=typed, near=near))
@@ -198,13 +207,13 @@ def _none(asked: RunQuery) -> None:
 def _say(
     rows: RunTable, columns: Sequence[str], choice: runs_query.Choice, asked: RunQuery
 ) -> None:
-    shown = len(rows.frame)
-    said = [t("experiments.all_shown" if not rows.more else "experiments.some_shown", n=shown)]
+    n = len(rows.frame)
+    said = [t("experiments.all_shown" if not rows.more else "experiments.some_shown", n=n)]
     there = sum(c in rows.frame for c in columns)
     said.append(t("experiments.columns_shown", n=choice.existing, shown=there))
     if choice.constant and columns == choice.shown and choice.varying:
         said.append(t("experiments.constant", n=len(choice.constant)))
-    said.append(t("experiments.as_of", time=formats.moment(now(), st.context.timezone)[11:]))
+    said.append(runs.as_of(rows))
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(" ".join(said), width="content")
         bigger = next((n for n in LIMITS if n > asked.limit), None)
@@ -217,11 +226,7 @@ def _say(
                 icon=":material/expand_more:",
                 key="runs_more",
             )
-        if st.button(
-            t("experiments.refresh"), type="tertiary", icon=":material/refresh:", key="runs_refresh"
-        ):
-            runs.refresh()
-            st.rerun()
+        runs.refresh_button("runs_refresh")
 
 
 def _set_limit(limit: int) -> None:

@@ -5,7 +5,8 @@ import re
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.runs.query import RunQuery
+from core.mlflow_api import Mlflow
+from core.runs.query import RunQuery, RunTable
 from core.ui import runs
 from core.ui.deck import deck
 from core.ui.markup import visible
@@ -190,12 +191,40 @@ class TestRuns:
         next(b for b in app.button if b.label == "Rename").click().run()
         assert "oak" in names(app)
 
-    def test_a_second_look_asks_nothing(
-        self, store: Store, open_page: Open, monkeypatch: pytest.MonkeyPatch
+    def test_a_table_stays_until_it_is_refreshed(
+        self, own_store: Store, open_page: Open, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        app = open_page("experiments", experiment=store.trees)
+        app = open_page("experiments", experiment=own_store.trees)
         asked: list[RunQuery] = []
-        monkeypatch.setattr(runs.runs, "query", lambda _, q: asked.append(q))
-        app.run()
+        query = runs.runs.query
+
+        def counted(mlflow: Mlflow, wanted: RunQuery) -> RunTable:
+            asked.append(wanted)
+            return query(mlflow, wanted)
+
+        monkeypatch.setattr(runs.runs, "query", counted)
+        deck().mlflow.tracking.rename_run(own_store.other, "oak")
+        runs._table.clear()
+        app = tick(app, [0])
         assert asked == []
-        assert not [e.value for e in app.error]
+        assert "forest-b" in names(app)
+        assert "just now" in drawn(app)
+        app.button(key="runs_refresh").click().run()
+        assert asked
+        assert "oak" in names(app)
+
+    def test_few_tables_are_kept(self, store: Store, open_page: Open) -> None:
+        app = open_page("experiments", experiment=store.trees)
+        for limit in (500, 1000, 2000, 5000):
+            app.selectbox(key="limit").set_value(limit).run()
+        assert len(app.session_state["_tables"]) == 4
+
+    def test_a_link_wins_over_what_was_ticked_elsewhere(
+        self, store: Store, open_page: Open
+    ) -> None:
+        app = tick(open_page("experiments", experiment=store.hostile), [0])
+        app.query_params["experiment"] = store.trees
+        app.query_params["selected"] = store.other
+        app.run()
+        assert app.query_params["selected"] == store.other
+        assert "Delete the run **forest\\-b**" in drawn(app)
