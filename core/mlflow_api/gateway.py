@@ -47,6 +47,13 @@ T = TypeVar("T")
 _AWAY = ServerUnreachable | ServerSlow
 _POOL_SIZE = 24
 _OPENING_SECONDS = 60.0
+_CONNECT_SECONDS = 3
+_CONNECT_OPTION = {
+    "postgresql": "connect_timeout",
+    "mysql": "connect_timeout",
+    "mssql": "timeout",
+}
+"""How drivers call the seconds that a connection may take."""
 _PAUSE_SECONDS = 1.0
 _PROBE_SECONDS = 1.5
 _BETWEEN_PROBES = 0.5
@@ -456,15 +463,29 @@ def _open_database(uri: str) -> None:
     """Make the tables of a new database; leave those of another MLflow's as they are.
 
     MLflow's own store would bring an older database up to date without asking, and two processes
-    that open a new one at once would get in each other's way.
+    that open a new one at once would get in each other's way. Nor does it tell anybody for minutes
+    that there is no connection.
+
+    Raises:
+        ServerUnreachable: no connection.
     """
     import sqlalchemy as sa
     from mlflow.store.db import utils
+    from sqlalchemy.exc import OperationalError
 
     if urlsplit(uri).scheme in ("http", "https"):
         return
-    engine = sa.create_engine(uri)
+    option = _CONNECT_OPTION.get(urlsplit(uri).scheme.partition("+")[0])
+    engine = sa.create_engine(uri, connect_args={option: _CONNECT_SECONDS} if option else {})
     try:
+        try:
+            engine.connect().close()
+        except OperationalError as error:
+            address = without_user_info(uri)
+            raise ServerUnreachable(
+                t("errors.mlflow.no_database", address=address),
+                t("errors.mlflow.no_database_next"),
+            ) from error
         if utils._get_schema_version(engine) is None:  # noqa: SLF001
             utils._safe_initialize_tables(engine)  # noqa: SLF001
         else:

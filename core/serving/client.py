@@ -23,7 +23,7 @@ from core.mlflow_api.scoring import ENDPOINT_HEADER, IDENTITY_PATH, NONCE_HEADER
 from core.serving.values import listed
 from core.texts import t
 
-__all__ = ["Answer", "Identity", "identify", "invoke", "plain_error", "predictions_table"]
+__all__ = ["Answer", "Identity", "fetch", "identify", "invoke", "plain_error", "predictions_table"]
 
 _CONNECT_SECONDS = 5.0
 _CHUNK = 64 * 1024
@@ -101,6 +101,23 @@ def identify(address: str, timeout: float) -> Identity:
     """
     with _connection(address, timeout) as call:
         return call.identity()
+
+
+def fetch(
+    address: str, method: str, path: str, body: bytes | None, *, timeout: float, max_bytes: int
+) -> tuple[int, bytes]:
+    """Status and content of one answer to a JSON request, whoever gives it.
+
+    ``timeout`` is in seconds, for everything together; of a refusal only the beginning is read.
+
+    Raises:
+        EndpointFailed: no answer in time.
+        TooLarge: an answer of more than ``max_bytes``.
+        InvalidInput: no such address.
+    """
+    with _connection(address, timeout) as call:
+        status, _, received = call.ask(method, path, body, max_bytes)
+    return status, received
 
 
 def predictions_table(predictions: object) -> tuple[list[str], list[dict[str, object]]]:
@@ -194,10 +211,12 @@ def _connection(address: str, timeout: float) -> Iterator[_Call]:
     """A connection that is cut when ``timeout`` seconds are over, whatever it is waiting for."""
     connection, prefix = _parse(address, min(timeout, _CONNECT_SECONDS))
     over = threading.Event()
+    connected: socket.socket | None = None
 
     def cut() -> None:
         over.set()
-        sock = connection.sock
+        # With an answer that ends with its connection, http.client lets go of the socket early.
+        sock = connection.sock or connected
         if sock is not None:
             try:
                 sock.shutdown(socket.SHUT_RDWR)
@@ -210,7 +229,8 @@ def _connection(address: str, timeout: float) -> Iterator[_Call]:
     watch.start()
     try:
         connection.connect()
-        connection.sock.settimeout(timeout)
+        connected = connection.sock
+        connected.settimeout(timeout)
         # Whoever is verified has to be the one that is asked: never connect a second time.
         connection.auto_open = 0
         call = _Call(connection, prefix, over)
