@@ -3,14 +3,14 @@
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextvars import copy_context
+from concurrent.futures import as_completed
 from dataclasses import dataclass
 
 import pandas as pd
 
 from core.mlflow_api import Mlflow
 from core.mlflow_api.nouns import MetricPoint
+from core.mlflow_api.pool import ContextPool
 
 MOST_CURVES = 200
 """Histories read for one figure."""
@@ -80,24 +80,21 @@ class Histories:
         chosen = pairs[:most]
         known = {(r.id, k): points for r, k in chosen if (points := self._known(r.id, k))}
         todo = [(run, key) for run, key in chosen if (run.id, key) not in known]
-        with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="history") as pool:
-            futures = {
-                pool.submit(
-                    copy_context().run, self._mlflow.tracking.metric_history, run.id, key
-                ): (run, key)
-                for run, key in todo
-            }
-            try:
-                for done, future in enumerate(as_completed(futures), len(known) + 1):
-                    run, key = futures[future]
-                    known[run.id, key] = points = future.result()
-                    if run.ended:
-                        self._keep(run.id, key, points)
-                    if progress is not None:
-                        progress(done, len(chosen))
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+        pool = ContextPool(_AT_ONCE, "history")
+        futures = {
+            pool.submit(self._mlflow.tracking.metric_history, run.id, key): (run, key)
+            for run, key in todo
+        }
+        try:
+            for done, future in enumerate(as_completed(futures), len(known) + 1):
+                run, key = futures[future]
+                known[run.id, key] = points = future.result()
+                if run.ended:
+                    self._keep(run.id, key, points)
+                if progress is not None:
+                    progress(done, len(chosen))
+        finally:
+            pool.shutdown()
         longest = {
             k: max((len(known[r.id, k]) for r, k2 in chosen if k2 == k), default=0) for k in keys
         }
@@ -114,8 +111,9 @@ class Histories:
 
     def _keep(self, run_id: str, key: str, points: list[MetricPoint]) -> None:
         with self._lock:
+            # Two sessions may have read the same one at once.
+            self._points += len(points) - len(self._kept.pop((run_id, key), ()))
             self._kept[run_id, key] = points
-            self._points += len(points)
             while self._points > _MOST_POINTS and len(self._kept) > 1:
                 _, dropped = self._kept.popitem(last=False)
                 self._points -= len(dropped)

@@ -3,14 +3,16 @@
 import io
 import json
 import threading
+import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pandas as pd
 import pytest
 
 from core.errors import Conflict, InvalidInput, OutcomeUnknown, ServerSlow
 from core.mlflow_api import Mlflow, connect
-from core.mlflow_api.nouns import DatasetInput
+from core.mlflow_api.nouns import DatasetInput, MetricPoint
 from core.people import Actor
 from core.registry.register import register
 from core.runs import changes, inputs, preview
@@ -75,6 +77,32 @@ class TestHistories:
         gone = Wanted("no id", "gone", True, frozenset({"a"}))
         with pytest.raises(InvalidInput):
             Histories(mlflow).curves([gone], ["a"])
+
+    def test_a_failure_does_not_wait_for_the_others(
+        self, mlflow: Mlflow, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        go = threading.Event()
+
+        def answer(run_id: str, _: str) -> list[MetricPoint]:
+            if run_id == "bad":
+                raise ServerSlow("too slow")
+            go.wait(20)
+            return []
+
+        monkeypatch.setattr(mlflow.tracking, "metric_history", answer)
+        began = time.monotonic()
+        wanted = [Wanted(i, i, True, frozenset({"a"})) for i in ("hangs", "bad")]
+        with pytest.raises(ServerSlow):
+            Histories(mlflow).curves(wanted, ["a"])
+        go.set()
+        assert time.monotonic() - began < 10
+
+    def test_what_two_sessions_read_at_once_counts_once(self, mlflow: Mlflow) -> None:
+        reader = Histories(mlflow)
+        points = [MetricPoint(i, 1.0, datetime.now(UTC)) for i in range(5)]
+        reader._keep("run", "a", points)
+        reader._keep("run", "a", points)
+        assert reader._points == 5
 
     def test_nothing(self, mlflow: Mlflow) -> None:
         assert Histories(mlflow).curves([], ["a"]).points.empty
