@@ -28,21 +28,9 @@ def number(value: float | int | str | None, digits: int = 4) -> str:
     return f"{value:,.{decimals}f}"
 
 
-def signed(value: float | None, digits: int = 3) -> str:
-    """A difference, with its sign; "–" where there is none."""
-    if value is None or math.isnan(value):
-        return NONE
-    return ("+" if value > 0 else "") + number(value, digits)
-
-
 def count(n: int | None) -> str:
     """A whole number, thousands grouped."""
     return NONE if n is None else f"{n:,}"
-
-
-def share(value: float | None) -> str:
-    """A part of one as percent."""
-    return NONE if value is None or math.isnan(value) else f"{value:.1%}"
 
 
 def size(n: int | float | None) -> str:

@@ -1,12 +1,16 @@
 """The life cycle at a glance: what there is, what serves, and what wants attention."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+
+import pandas as pd
 
 from core.ledger import Ledger
 from core.mlflow_api import Mlflow
-from core.mlflow_api.nouns import Experiment, ModelVersion, Run
+from core.mlflow_api.nouns import Experiment, ModelVersion
 from core.registry.catalogue import holders
+from core.runs.query import RunQuery, query
 from core.serving import endpoints
 from core.serving.endpoints import Endpoint
 from core.texts import t
@@ -48,11 +52,22 @@ class Work:
 
 
 @dataclass(frozen=True)
+class LatestRun:
+    """What is shown of a run that began lately."""
+
+    id: str
+    name: str
+    status: str
+    experiment_id: str
+    started_at: datetime | None
+
+
+@dataclass(frozen=True)
 class Overview:
     """What is in MLflow, and what of it is served."""
 
     experiments: tuple[Experiment, ...]
-    latest: tuple[Run, ...]
+    latest: tuple[LatestRun, ...]
     models: int
     versions: int
     production: tuple[Served, ...]
@@ -92,14 +107,12 @@ def overview(mlflow: Mlflow, at_work: Work) -> Overview:
     """
     experiments = mlflow.tracking.experiments()
     ids = [e.id for e in experiments[:MOST_EXPERIMENTS]]
-    # More are read than shown: folds of a cross-validation would crowd out all else.
-    found = mlflow.tracking.search(ids, order=["attributes.start_time DESC"], limit=4 * _LATEST)
     versions = mlflow.registry.all_versions()
     names = {v.model for v in versions}
     production = served(versions, at_work.endpoints)
     return Overview(
         experiments=tuple(experiments),
-        latest=tuple(run for run in found.runs if run.parent_id is None)[:_LATEST],
+        latest=latest(mlflow, ids),
         models=len(names),
         versions=len(versions),
         production=production,
@@ -113,6 +126,21 @@ def overview(mlflow: Mlflow, at_work: Work) -> Overview:
             )
         ),
     )
+
+
+def latest(mlflow: Mlflow, experiment_ids: Sequence[str]) -> tuple[LatestRun, ...]:
+    """The runs that began last, without those nested in others."""
+    # More are read than shown: folds of a cross-validation would crowd out all else.
+    frame = query(mlflow, RunQuery(tuple(experiment_ids), columns=(), limit=4 * _LATEST)).frame
+    rows = frame[frame["parent_id"].isna()].head(_LATEST)
+    return tuple(
+        LatestRun(r.run_id, r.name, r.status, r.experiment_id, _moment(r.started_at))
+        for r in rows.itertuples(index=False)
+    )
+
+
+def _moment(at: pd.Timestamp) -> datetime | None:
+    return None if pd.isna(at) else at.to_pydatetime()
 
 
 def served(versions: Iterable[ModelVersion], running: Iterable[Endpoint]) -> tuple[Served, ...]:

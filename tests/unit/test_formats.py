@@ -41,21 +41,6 @@ def test_number(value: float | int | str | None, text: str) -> None:
     assert formats.number(value) == text
 
 
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(None, "–"), (math.nan, "–"), (0.0, "0"), (0.25, "+0.250"), (-0.25, "-0.250"), (3, "+3")],
-)
-def test_signed(value: float | None, text: str) -> None:
-    assert formats.signed(value) == text
-
-
-@pytest.mark.parametrize(
-    ("value", "text"), [(None, "–"), (math.nan, "–"), (0, "0.0%"), (0.1234, "12.3%"), (1, "100.0%")]
-)
-def test_share(value: float | None, text: str) -> None:
-    assert formats.share(value) == text
-
-
 def test_count() -> None:
     assert formats.count(None) == "–"
     assert formats.count(20_000) == "20,000"

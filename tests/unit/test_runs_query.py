@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from core.errors import InvalidInput
+from core.lifecycle.overview import latest
 from core.mlflow_api import Mlflow, connect
 from core.runs import filters
 from core.runs.query import Order, RunQuery, choose, order_clause, query
@@ -42,6 +43,13 @@ def mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mlflow]:
 def names(mlflow: Mlflow, **asked: object) -> list[str]:
     """The names of the runs that a query finds."""
     return list(query(mlflow, RunQuery(("1",), **asked)).frame["name"])  # type: ignore[arg-type]
+
+
+def test_the_latest_runs_of_home_come_the_same_way(mlflow: Mlflow) -> None:
+    found = latest(mlflow, ["1"])
+    assert [r.name for r in found] == names(mlflow)
+    assert {(r.status, r.experiment_id) for r in found} == {("RUNNING", "1")}
+    assert all(r.started_at is not None and r.started_at.tzinfo for r in found)
 
 
 class TestRows:
