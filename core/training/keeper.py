@@ -69,6 +69,9 @@ class JobKeeper:
 
     def look(self, job: Job) -> None:
         """Take one step with a job: start it, pass on a stop, or settle its end."""
+        if job.state == jobs.PREPARING:
+            self._abandon(job)
+            return
         if job.process_id is None:
             self._begin(job)
             return
@@ -82,6 +85,14 @@ class JobKeeper:
         ending = read_ending(process.ending)
         ledger_processes.ended(self._ledger, process.id, ending)
         self._settle(job, ending, process.folder)
+
+    def _abandon(self, job: Job) -> None:
+        """Settle a job whose asking broke off, and the run that it may have got."""
+        if job.experiment_id:
+            tagged = f"tags.`{jobs.JOB_TAG}` = '{job.id}'"
+            for run in self._mlflow.tracking.search([job.experiment_id], tagged).runs:
+                job = jobs.update(self._ledger, job, run_id=run.id)
+        self._close(job, jobs.FAILED, None, t("training.not_completed"))
 
     def _begin(self, job: Job) -> None:
         folder = self.folder(job)
@@ -136,7 +147,9 @@ class JobKeeper:
 
     def _close(self, job: Job, state: str, ending: Ending | None, message: str = "") -> None:
         # MLflow first: should it fail, the job stays open here and the next look tries again.
-        if job.run_id and self._run_status(job) in ("RUNNING", "SCHEDULED"):
+        # A program that was stopped may have taken that for a failure of its own.
+        unsettled = ("RUNNING", "SCHEDULED", *(["FAILED"] if state == jobs.STOPPED else []))
+        if job.run_id and self._run_status(job) in unsettled:
             self._mlflow.tracking.set_status(job.run_id, _RUN_STATUS[state])
         at, code = (ending.at, ending.exit_code) if ending else (now(), None)
         jobs.update(self._ledger, job, state=state, exit_code=code, ended_at=at, message=message)
