@@ -12,10 +12,12 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psutil
+
+from core.logs import redact
 
 ROOT = Path(__file__).resolve().parent.parent
 """The folder that holds ``core``."""
@@ -46,6 +48,7 @@ class Ending:
 
 _started: list[subprocess.Popen[bytes]] = []
 CHILD_MARK = "_MODELDECK_CHILD"
+_GRACE = timedelta(seconds=8)
 _SAME_START = 0.05  # seconds; Linux counts in hundredths
 
 
@@ -137,6 +140,19 @@ def signal_group(ref: ProcessRef, number: signal.Signals) -> bool:
     return True
 
 
+def stop_politely(ref: ProcessRef, asked_at: datetime, *, told: bool) -> None:
+    """Tell a process's group to end, and end it where it was told and took too long.
+
+    Args:
+        asked_at: when its stop was asked for.
+        told: whether an earlier call told it.
+    """
+    if not told:
+        signal_group(ref, signal.SIGTERM)
+    elif datetime.now(UTC) - asked_at > _GRACE:
+        signal_group(ref, signal.SIGKILL)
+
+
 def kill_leftovers(ref: ProcessRef, child_of: str) -> None:
     """End what is left of a child that has ended: all that carry its mark, and its whole group.
 
@@ -163,7 +179,7 @@ def reap() -> None:
 
 
 def tail(path: Path, max_bytes: int = 64_000) -> str:
-    """The end of a log file as text; "" where there is none yet."""
+    """The end of a log file as text without credentials; "" where there is none yet."""
     try:
         with path.open("rb") as file:
             file.seek(0, os.SEEK_END)
@@ -173,7 +189,7 @@ def tail(path: Path, max_bytes: int = 64_000) -> str:
     except FileNotFoundError:
         return ""
     # A cut first line would read like a whole one.
-    return text if length <= max_bytes else text.partition("\n")[2]
+    return redact(text if length <= max_bytes else text.partition("\n")[2])
 
 
 def _start_time(pid: int) -> float | None:

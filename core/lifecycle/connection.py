@@ -48,7 +48,7 @@ def test_server(deck: Deck, address: str) -> FoundServer:
         ServerFailed: nothing there that speaks MLflow's protocol.
     """
     settings = deck.settings
-    if settings.identity != "local" or listens_beyond_loopback(settings.host):
+    if listens_beyond_loopback(settings.host) or settings.identity != "local":
         raise NotAllowed(t("welcome.server.only_local"))
     uri = _checked(address)
     end = time.monotonic() + _SECONDS

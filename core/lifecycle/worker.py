@@ -29,6 +29,7 @@ from core.training.keeper import JobKeeper, Launch, project_environment
 
 _log = logging.getLogger("modeldeck.worker")
 _TICK = 0.4
+_LOCK_TRIES, _LOCK_PAUSE = 10, 0.15  # seconds
 _LEASE_SECONDS = 20.0
 _SETTLE_EVERY = 10.0
 _REST = 1.5  # seconds, after a look that failed
@@ -36,7 +37,7 @@ _REST = 1.5  # seconds, after a look that failed
 
 def main(settings: Settings) -> int:
     """Be this home's worker until told to stop; at once done where another is."""
-    lock = locks.take(settings.home / "worker.lock")
+    lock = _take_lock(settings)
     if lock is None:
         print(t("worker.other"), flush=True)  # noqa: T201 - its log
         return 0
@@ -54,6 +55,16 @@ def main(settings: Settings) -> int:
         if worker is not None:
             worker.run(done)
     return 0
+
+
+def _take_lock(settings: Settings) -> locks.Held | None:
+    # Whoever looks whether it is held holds it for a moment.
+    for _ in range(_LOCK_TRIES):
+        lock = locks.take(settings.home / "worker.lock")
+        if lock is not None:
+            return lock
+        threading.Event().wait(_LOCK_PAUSE)
+    return None
 
 
 class Worker:
@@ -110,7 +121,8 @@ class Worker:
         ledger_processes.seen(ledger, self._own.id)
         if self._claims:
             jobs.claim_withdrawn(ledger, self.owner, self._lease.token)
-            busy = sum(not job.withdrawn for job in jobs.owned(ledger, self.owner))
+            jobs.claim_abandoned(ledger, self.owner, self._lease.token)
+            busy = sum(job.needs_slot for job in jobs.owned(ledger, self.owner))
             for _ in range(settings.job_slots - busy):
                 if jobs.claim(ledger, self.owner, self._lease.token) is None:
                     break

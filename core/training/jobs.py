@@ -3,12 +3,12 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import sqlalchemy as sa
 
-from core.errors import DeckError, InvalidInput
+from core.errors import Conflict, DeckError, InvalidInput, OutcomeUnknown
 from core.ledger import Ledger, new_id, now
 from core.ledger.queue import Queue
 from core.ledger.schema import jobs
@@ -17,12 +17,17 @@ from core.people import Actor
 from core.texts import t
 from core.training.projects import Project, check
 
+PREPARING = "preparing"
+"""Asked for; its run is being made."""
 QUEUED, STARTING, RUNNING, STOPPING = "queued", "starting", "running", "stopping"
 FINISHED, FAILED, STOPPED = "finished", "failed", "stopped"
-OPEN = (QUEUED, STARTING, RUNNING, STOPPING)
+OPEN = (PREPARING, QUEUED, STARTING, RUNNING, STOPPING)
+JOB_TAG = "modeldeck.job"
+"""The run's tag that names its job."""
 SAMPLE = "sample"
 """The job that makes the sample project; it has no run of its own."""
 
+_PREPARED_WITHIN = timedelta(seconds=60)
 _PROGRESS = re.compile(r"^progress (\d+)/(\d+) (.*)$", re.MULTILINE)
 
 
@@ -54,6 +59,11 @@ class Job:
     def open(self) -> bool:
         """Whether it may still do something."""
         return self.state in OPEN
+
+    @property
+    def needs_slot(self) -> bool:
+        """Whether it is, or will be, a process."""
+        return not (self.withdrawn or self.state == PREPARING)
 
     @property
     def withdrawn(self) -> bool:
@@ -123,16 +133,42 @@ def submit(
     experiment_id: str,
     title: str,
 ) -> Job:
-    """Put a job in the queue. Its run is made first: MLflow shows the job from its first second.
+    """Put a job in the queue, with its run: MLflow shows the job from its first second.
+
+    The row comes before the run, so that whatever breaks off in between, the worker finds the run
+    by its tag and settles both.
 
     Args:
         values: params that ``projects.check`` let through.
         title: the run's name.
 
     Raises:
-        DeckError: MLflow or the ledger failed; a run that was made already is marked FAILED.
+        DeckError: MLflow or the ledger failed; nothing is started.
     """
     job_id = new_id()
+    QUEUE.add(
+        ledger, by=actor.name, id=job_id, state=PREPARING, project=project.name,
+        entry_point=project.entry_point, title=title, params=dict(values),
+        experiment_id=experiment_id,
+    )  # fmt: skip
+    try:
+        run_id = _make_run(mlflow, actor, project, experiment_id, title, job_id)
+    except OutcomeUnknown:
+        raise
+    except DeckError as error:
+        try:
+            _forget(ledger, job_id)
+        except DeckError as second:
+            error.add_note(second.what)
+        raise
+    mlflow.tracking.set_status(run_id, "SCHEDULED")
+    _enqueue(ledger, job_id, run_id)
+    return get(ledger, job_id)
+
+
+def _make_run(
+    mlflow: Mlflow, actor: Actor, project: Project, experiment_id: str, title: str, job_id: str
+) -> str:
     run = mlflow.tracking.create_run(
         experiment_id,
         title,
@@ -142,20 +178,24 @@ def submit(
             "mlflow.source.name": project.name,
             "mlflow.project.entryPoint": project.entry_point,
             "mlflow.project.backend": "local",
-            "modeldeck.job": job_id,
+            JOB_TAG: job_id,
             "modeldeck.requested_by": actor.name,
         },
     )
-    try:
-        mlflow.tracking.set_status(run.id, "SCHEDULED")
-        return QUEUE.add(
-            ledger, by=actor.name, id=job_id, state=QUEUED, project=project.name,
-            entry_point=project.entry_point, title=title, params=dict(values),
-            experiment_id=experiment_id, run_id=run.id,
-        )  # fmt: skip
-    except DeckError:
-        mlflow.tracking.set_status(run.id, "FAILED")
-        raise
+    return run.id
+
+
+def _enqueue(ledger: Ledger, job_id: str, run_id: str) -> None:
+    waits = (jobs.c.id == job_id) & (jobs.c.state == PREPARING) & jobs.c.claimed_by.is_(None)
+    with ledger.transaction(t("training.reading")) as connection:
+        done = connection.execute(jobs.update().where(waits).values(state=QUEUED, run_id=run_id))
+    if done.rowcount != 1:  # it took so long that a worker has settled it
+        raise Conflict(t("training.not_completed"))
+
+
+def _forget(ledger: Ledger, job_id: str) -> None:
+    with ledger.transaction(t("training.reading")) as connection:
+        connection.execute(jobs.delete().where(jobs.c.id == job_id, jobs.c.state == PREPARING))
 
 
 def submit_sample(ledger: Ledger, actor: Actor) -> Job:
@@ -215,6 +255,20 @@ def claim_withdrawn(ledger: Ledger, owner: str, token: int) -> None:
             jobs.update()
             .where(jobs.c.state == QUEUED, jobs.c.stop_requested_at.isnot(None))
             .values(state=STOPPING, claimed_by=owner, claim_token=token)
+        )
+
+
+def claim_abandoned(ledger: Ledger, owner: str, token: int) -> None:
+    """Take the jobs whose asking broke off before they were in the queue; they need no slot."""
+    with ledger.transaction(t("training.reading")) as connection:
+        connection.execute(
+            jobs.update()
+            .where(
+                jobs.c.state == PREPARING,
+                jobs.c.claimed_by.is_(None),
+                jobs.c.requested_at < now() - _PREPARED_WITHIN,
+            )
+            .values(claimed_by=owner, claim_token=token)
         )
 
 

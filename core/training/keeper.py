@@ -2,10 +2,8 @@
 
 import logging
 import os
-import signal
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 
 from core.errors import DeckError, NotFound
@@ -19,8 +17,8 @@ from core.processes import (
     find_child,
     kill_leftovers,
     read_ending,
-    signal_group,
     start,
+    stop_politely,
     tail,
 )
 from core.settings import Settings
@@ -29,7 +27,6 @@ from core.training import jobs
 from core.training.jobs import Job
 
 _log = logging.getLogger("modeldeck.worker")
-_GRACE = timedelta(seconds=8)
 _CREDENTIALS = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN",
                 "MLFLOW_TRACKING_INSECURE_TLS", "MLFLOW_TRACKING_SERVER_CERT_PATH")  # fmt: skip
 _RUN_STATUS = {jobs.FINISHED: "FINISHED", jobs.FAILED: "FAILED", jobs.STOPPED: "KILLED"}
@@ -79,7 +76,10 @@ class JobKeeper:
         if alive(process.ref):
             ledger_processes.seen(self._ledger, process.id)
             if job.stop_requested_at is not None:
-                self._stop(job, process)
+                stopping = job.state == jobs.STOPPING
+                if not stopping:
+                    jobs.update(self._ledger, job, state=jobs.STOPPING)
+                stop_politely(process.ref, job.stop_requested_at, told=stopping)
             return
         kill_leftovers(process.ref, job.id)
         ending = read_ending(process.ending)
@@ -131,13 +131,6 @@ class JobKeeper:
         job = jobs.update(self._ledger, job, state=jobs.RUNNING, process_id=process.id)
         if job.run_id:
             self._mlflow.tracking.set_status(job.run_id, "RUNNING")
-
-    def _stop(self, job: Job, process: ledger_processes.Process) -> None:
-        if job.state != jobs.STOPPING:
-            jobs.update(self._ledger, job, state=jobs.STOPPING)
-            signal_group(process.ref, signal.SIGTERM)
-        elif job.stop_requested_at and now() - job.stop_requested_at > _GRACE:
-            signal_group(process.ref, signal.SIGKILL)
 
     def _settle(self, job: Job, ending: Ending | None, folder: Path) -> None:
         code, status = ending.exit_code if ending else None, self._run_status(job)

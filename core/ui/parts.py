@@ -16,6 +16,7 @@ STATUS_LOOK = {
     "SCHEDULED": ("grey", "schedule"),
     "FAILED": ("red", "error"),
     "KILLED": ("orange", "cancel"),
+    "preparing": ("grey", "schedule"),
     "queued": ("grey", "schedule"),
     "starting": ("blue", "progress_activity"),
     "running": ("blue", "progress_activity"),
