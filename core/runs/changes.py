@@ -34,8 +34,17 @@ def rename_run(mlflow: Mlflow, run_id: str, name: str) -> None:
     mlflow.tracking.rename_run(run_id, _name(name))
 
 
-def describe_run(mlflow: Mlflow, run_id: str, note: str) -> None:
-    """Replace a run's description."""
+def describe_run(mlflow: Mlflow, run_id: str, note: str, before: str) -> None:
+    """Replace a run's description.
+
+    Args:
+        before: what the person saw who wrote ``note``.
+
+    Raises:
+        Conflict: it is no longer that.
+    """
+    if mlflow.tracking.run(run_id).tags.get(NOTE_TAG, "") != before:
+        raise Conflict(t("runs.note.changed"), t("runs.note.changed_next"))
     mlflow.tracking.set_run_tag(run_id, NOTE_TAG, note.strip())
 
 

@@ -14,7 +14,7 @@ from core.runs.preview import Kind, Table
 from core.texts import t
 from core.ui import parts, runs
 from core.ui.deck import deck, keep, read
-from core.ui.markup import safe
+from core.ui.markup import plain, plain_frame, safe
 from core.ui.navigation import asked
 
 MB = 1_000_000
@@ -106,12 +106,14 @@ def _folder(files: list[ArtifactFile], uri: str, path: str) -> None:
         return
     key = f"files_{runs.fingerprint([uri, path, *(f.path for f in files)])}"
     st.dataframe(
-        pd.DataFrame(
-            {
-                "open": [t("artifacts.open")] * len(files),
-                "name": [_ICONS[f.is_dir] + " " + PurePosixPath(f.path).name for f in files],
-                "size": [f.size for f in files],
-            }
+        plain_frame(
+            pd.DataFrame(
+                {
+                    "open": [t("artifacts.open")] * len(files),
+                    "name": [_ICONS[f.is_dir] + " " + PurePosixPath(f.path).name for f in files],
+                    "size": [f.size for f in files],
+                }
+            )
         ),
         hide_index=True,
         placeholder="",
@@ -203,7 +205,7 @@ def _table(path: str, data: bytes) -> None:
 
 def _draw_table(path: str, table: Table) -> None:
     alt = t("artifacts.table_alt", name=PurePosixPath(path).name)
-    st.dataframe(table.frame, hide_index=True, alt=alt)
+    st.dataframe(plain_frame(table.frame), hide_index=True, alt=alt)
     shown = len(table.frame)
     if not table.more:
         said = [t("artifacts.rows", n=shown)]
@@ -230,7 +232,7 @@ def _json(path: str, data: bytes) -> None:
         st.caption(t("artifacts.json_as_text"))
         _text(path, data)
     else:
-        st.json(value, expanded=2)
+        st.json(plain(value), expanded=2)
 
 
 def _text(path: str, data: bytes) -> None:
@@ -240,7 +242,7 @@ def _text(path: str, data: bytes) -> None:
     text, length = preview.as_text(data)
     if preview.language_of(path) in ("html", "markdown", "xml"):
         st.caption(t("artifacts.text_only"))
-    st.code(text, language=preview.language_of(path), wrap_lines=True, height=560)
+    st.code(plain(text), language=preview.language_of(path), wrap_lines=True, height=560)
     if length > len(text):
         st.caption(t("artifacts.cut_text", shown=len(text), n=length))
 

@@ -14,7 +14,7 @@ from core.runs.curves import ENDED, Wanted
 from core.runs.query import RunQuery, RunTable
 from core.texts import t
 from core.ui import parts, runs, runs_page
-from core.ui.markup import md, safe, visible
+from core.ui.markup import md, plain, plain_frame, safe, visible
 from core.ui.navigation import asked_all, go, link
 
 MOST_RUNS = 500
@@ -312,7 +312,7 @@ def _differences(table: RunTable) -> None:
     kept = [d for d in wanted if d.differs or not only]
     made["kind"] = [t(f"compare.kind.{k}") for k in made["kind"]]
     event = st.dataframe(
-        made,
+        plain_frame(made),
         hide_index=True,
         on_select="rerun",
         selection_mode="single-row",
@@ -353,7 +353,7 @@ def _in_full(difference: compare.Difference, labels: list[str]) -> None:
         if value is None:
             st.text(t("compare.differences.missing"))
         else:
-            st.code(value, language=None, wrap_lines=True)
+            st.code(plain(value), language=None, wrap_lines=True)
 
 
 _DRAW = {

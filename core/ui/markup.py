@@ -7,6 +7,9 @@ colours, badges, formulas and icons. A run's name may hold any of these.
 import re
 import string
 import unicodedata
+from typing import Any
+
+import pandas as pd
 
 from core.texts import t
 
@@ -58,6 +61,33 @@ def visible(text: str) -> str:
         or unicodedata.category(c) not in ("Cc", "Cf", "Cs")
         or (c in _JOINERS and 0 < i < len(text) - 1 and not (text[i - 1] + text[i + 1]).isascii())
     )
+
+
+def plain(value: Any) -> Any:
+    """Outside text that is drawn letter by letter, made ``visible``: text, or parsed JSON of it."""
+    if isinstance(value, str):
+        return value if value.isprintable() else visible(value)
+    if isinstance(value, dict):
+        return {plain(k): plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(v) for v in value]
+    return value
+
+
+def plain_frame(frame: pd.DataFrame) -> pd.DataFrame:
+    """A table whose headlines and cells of text, or of lists of text, are made ``visible``."""
+    made: dict[str, object] = {}
+    for i, headline in enumerate(frame.columns):
+        name, column = plain(str(headline)), frame.iloc[:, i]
+        while name in made:  # two headlines may differ in nothing else
+            name += "'"
+        if isinstance(column.dtype, pd.CategoricalDtype):
+            column = column.astype(object)
+        text = column.dtype == object or isinstance(column.dtype, pd.StringDtype)
+        made[name] = (
+            pd.Series([plain(v) for v in column], column.index, column.dtype) if text else column
+        )
+    return pd.DataFrame(made, frame.index)
 
 
 def md(key: str, /, **fields: object) -> str:

@@ -19,7 +19,7 @@ from core.runs.query import RunQuery, RunTable
 from core.texts import t
 from core.ui import parts
 from core.ui.deck import deck, forget, read
-from core.ui.markup import visible
+from core.ui.markup import plain_frame
 
 STATUS_COLOURS = {
     "FINISHED": "green",
@@ -158,7 +158,7 @@ def cells(
     shown: dict[str, Any] = {
         "open": [t("runs.open")] * len(frame),
         "name": [
-            (NESTED if inner else "") + visible(name)
+            (NESTED if inner else "") + name
             for name, inner in zip(frame["name"], nested, strict=True)
         ],
         "status": [
@@ -169,14 +169,14 @@ def cells(
         "seconds": pd.to_timedelta(frame["seconds"], unit="s"),
     }
     if names:
-        shown["experiment"] = [visible(names.get(e, e)) for e in frame["experiment_id"]]
+        shown["experiment"] = [names.get(e, e) for e in frame["experiment_id"]]
     if nested.any():
-        shown["parent"] = [visible(parents.get(p, p)) if p else None for p in frame["parent_id"]]
+        shown["parent"] = [parents.get(p, p) if p else None for p in frame["parent_id"]]
     made = pd.DataFrame(shown)
     for column in columns:
         if column in frame:
             made[column] = frame[column]
-    return made
+    return plain_frame(made)
 
 
 def config(made: pd.DataFrame, key: str) -> dict[str, Any]:

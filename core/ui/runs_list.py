@@ -14,7 +14,7 @@ from core.runs.activity import CAP, Activity, Known
 from core.texts import t
 from core.ui import parts, runs
 from core.ui.deck import deck
-from core.ui.markup import md, safe, visible
+from core.ui.markup import md, plain_frame, safe
 from core.ui.navigation import go
 
 MOST_COUNTED = 100
@@ -103,20 +103,22 @@ def _cells(shown: Sequence[Experiment], known: Mapping[str, Known]) -> pd.DataFr
     found = [known.get(e.id) for e in shown]
     activity = [a if isinstance(a, Activity) else None for a in found]
     own = [{k: v for k, v in e.tags.items() if not k.startswith("mlflow.")} for e in shown]
-    return pd.DataFrame(
-        {
-            "open": [t("runs.open")] * len(shown),
-            "name": [visible(e.name) for e in shown],
-            "runs": [
-                a.text if a else ("…" if e.id not in known else "–")
-                for e, a in zip(shown, activity, strict=True)
-            ],
-            "last": runs.instants(a.last if a else None for a in activity),
-            "description": [e.tags.get(NOTE_TAG, "") for e in shown],
-            "tags": [[f"{k}: {v}" for k, v in tags.items()] for tags in own],
-            "created": runs.instants(e.created_at for e in shown),
-            "id": [e.id for e in shown],
-        }
+    return plain_frame(
+        pd.DataFrame(
+            {
+                "open": [t("runs.open")] * len(shown),
+                "name": [e.name for e in shown],
+                "runs": [
+                    a.text if a else ("…" if e.id not in known else "–")
+                    for e, a in zip(shown, activity, strict=True)
+                ],
+                "last": runs.instants(a.last if a else None for a in activity),
+                "description": [e.tags.get(NOTE_TAG, "") for e in shown],
+                "tags": [[f"{k}: {v}" for k, v in tags.items()] for tags in own],
+                "created": runs.instants(e.created_at for e in shown),
+                "id": [e.id for e in shown],
+            }
+        )
     )
 
 

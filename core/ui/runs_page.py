@@ -8,10 +8,10 @@ import streamlit as st
 
 from core import charts, formats
 from core.charts.curves import Along
-from core.errors import InvalidInput, NotFound
+from core.errors import Conflict, InvalidInput, NotFound
 from core.ledger import now
-from core.mlflow_api.nouns import NOTE_TAG, ModelVersion, Run
-from core.registry.register import register
+from core.mlflow_api.nouns import JOB_TAG, NOTE_TAG, PARENT_TAG, ModelVersion, Run
+from core.registry.register import folders, register, source_of_folder, source_of_model
 from core.runs import changes, inputs
 from core.runs import query as runs_query
 from core.runs.curves import ENDED, MOST_CURVES, Curves, Wanted
@@ -19,7 +19,7 @@ from core.runs.query import RunQuery
 from core.texts import t
 from core.ui import artifacts, parts, runs
 from core.ui.deck import deck, keep, read
-from core.ui.markup import md, safe, visible
+from core.ui.markup import md, plain, plain_frame, safe, visible
 from core.ui.navigation import go, link
 from core.ui.runs_table import change, rename
 
@@ -37,6 +37,19 @@ class Look:
     along: Along
     log: bool
     smoothing: float
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model that a run made."""
+
+    name: str
+    id: str
+    """A logged model's; "" for a folder."""
+    source: str
+    """MLflow's address of it."""
+    location: str
+    """Where its files lie."""
 
 
 def found(run_id: str) -> Run:
@@ -81,6 +94,8 @@ def head(run: Run) -> None:
                 with st.container(gap=None):
                     st.caption(t(f"run.fact.{name}"))
                     st.text(visible(value))
+    if JOB_TAG in run.tags:
+        link("training", t("run.job"), icon=":material/model_training:", job=run.tags[JOB_TAG])
     note = run.tags.get(NOTE_TAG, "")
     if note:
         st.text(visible(note))
@@ -93,13 +108,8 @@ def _duration(run: Run) -> str:
 
 
 def _actions(run: Run) -> None:
-    with (
-        st.popover(t("run.note.label"), icon=":material/edit_note:"),
-        st.form("note", border=False),
-    ):
-        note = st.text_area(t("run.note.field"), run.tags.get(NOTE_TAG, ""), height=160)
-        if st.form_submit_button(t("run.note.save"), type="primary"):
-            _do(lambda: changes.describe_run(deck().mlflow, run.id, note), t("run.note.done"))
+    with st.popover(t("run.note.label"), icon=":material/edit_note:"):
+        _describe(run)
     with st.popover(t("experiments.rename.label"), icon=":material/edit:"):
         rename(run.id, run.name)
     name = f"**{safe(run.name, 60) or t('runs.blank')}**"
@@ -119,6 +129,35 @@ def _actions(run: Run) -> None:
         "run_delete",
     ):
         change(changes.delete_runs, [run.id], t("experiments.delete_runs.done", n=1))
+
+
+def _describe(run: Run) -> None:
+    """A form that replaces the description, unless somebody else did meanwhile."""
+
+    def key_of(text: str) -> str:
+        return f"note_{run.id}_{runs.fingerprint([text])}"
+
+    # What the field began with, and what has to be there still when it is saved. A field that was
+    # not drawn in the run before begins anew; one that was keeps what is being typed.
+    first, expected = st.session_state.get("_note", ("", ""))
+    if key_of(first) not in st.session_state:
+        first = expected = run.tags.get(NOTE_TAG, "")
+    st.session_state["_note"] = (first, expected)
+    with st.form("note", border=False):
+        note = st.text_area(t("run.note.field"), first, height=160, key=key_of(first))
+        sent = st.form_submit_button(t("run.note.save"), type="primary")
+    if sent:
+        try:
+            changes.describe_run(deck().mlflow, run.id, note, expected)
+        except Conflict:
+            there = deck().mlflow.tracking.run(run.id).tags.get(NOTE_TAG, "")
+            st.session_state["_note"] = (first, there)
+            raise
+        finally:
+            runs.refresh()
+        st.session_state["_note"] = (note.strip(), note.strip())
+        parts.done(t("run.note.done"))
+        st.rerun()
 
 
 def _do(act: Callable[[], object], said: str) -> None:
@@ -188,7 +227,7 @@ def _pairs(rows: list[tuple[str, str]], name: str, nothing: str, *, right: bool 
         st.caption(nothing)
         return
     st.dataframe(
-        pd.DataFrame(rows, columns=["name", "value"]),
+        plain_frame(pd.DataFrame(rows, columns=["name", "value"])),
         hide_index=True,
         key=f"pairs_{name}",
         alt=t(f"run.alt.{name}"),
@@ -325,13 +364,13 @@ def _inputs(run: Run) -> None:
                     st.badge(safe(data.context, 40), color="blue")
                 st.caption(md("run.digest", digest=data.digest))
             for key, value in inputs.profile_of(data) + inputs.source_of(data):
-                st.text(f"{key}: {formats.shorten(value, 200)}")
+                st.text(visible(f"{key}: {formats.shorten(value, 200)}"))
             schema = inputs.schema_of(data)
             if schema is None:
                 st.caption(t("run.no_schema"))
             else:
                 st.caption(t("run.schema", n=len(schema)))
-                st.dataframe(schema, hide_index=True, alt=t("run.alt.schema"))
+                st.dataframe(plain_frame(schema), hide_index=True, alt=t("run.alt.schema"))
 
 
 def _models(run: Run) -> None:
@@ -341,13 +380,26 @@ def _models(run: Run) -> None:
         _version(version)
     if not versions:
         st.caption(t("run.no_versions"))
-    st.subheader(t("run.logged", n=len(run.logged_models)), anchor=False)
-    if not run.logged_models:
+    models = _models_of(run)
+    st.subheader(t("run.logged", n=len(models)), anchor=False)
+    if not models:
         st.caption(t("run.no_models"))
         return
-    for model_id in run.logged_models:
-        _logged_model(model_id)
-    _register(run)
+    for model in models:
+        _model(model)
+    _register(run, models)
+
+
+def _models_of(run: Run) -> list[Model]:
+    """Logged models, and folders that hold a model."""
+    logged = [artifacts.logged_model(i) for i in run.logged_models]
+    remember = keep if run.status in ENDED else read
+    with st.spinner(t("run.looking"), show_time=True):
+        found = remember("model folders", lambda: folders(deck().mlflow, run), run.id)
+    return [Model(m.name, m.id, source_of_model(m.id), m.location) for m in logged] + [
+        Model(f, "", source_of_folder(run.id, f), f"{run.artifact_uri.rstrip('/')}/{f}")
+        for f in found
+    ]
 
 
 def _version(version: ModelVersion) -> None:
@@ -364,10 +416,9 @@ def _version(version: ModelVersion) -> None:
             parts.stage_badge(version.stage)
 
 
-def _logged_model(model_id: str) -> None:
-    model = artifacts.logged_model(model_id)
+def _model(model: Model) -> None:
     with st.container(border=True):
-        st.markdown(f"**{safe(model.name, 80)}** · {safe(model.id)}")
+        st.markdown(" · ".join([f"**{safe(model.name, 80)}**", *filter(None, [safe(model.id)])]))
         info = keep(
             "model_info", lambda: deck().mlflow.artifacts.model_info(model.location), model.location
         )
@@ -379,13 +430,15 @@ def _logged_model(model_id: str) -> None:
             st.caption(t("run.no_signature"))
         else:
             st.dataframe(
-                pd.DataFrame(
-                    [
-                        (t(f"run.side.{side}"), c.name or "", c.type, c.required)
-                        for side in ("inputs", "outputs", "params")
-                        for c in getattr(info.signature, side)
-                    ],
-                    columns=["side", "name", "type", "required"],
+                plain_frame(
+                    pd.DataFrame(
+                        [
+                            (t(f"run.side.{side}"), c.name or "", c.type, c.required)
+                            for side in ("inputs", "outputs", "params")
+                            for c in getattr(info.signature, side)
+                        ],
+                        columns=["side", "name", "type", "required"],
+                    )
                 ),
                 hide_index=True,
                 alt=t("run.alt.signature"),
@@ -398,13 +451,13 @@ def _logged_model(model_id: str) -> None:
             )
         if info.example is not None:
             with st.popover(t("run.example"), icon=":material/data_object:"):
-                st.json(info.example, expanded=2)
+                st.json(plain(info.example), expanded=2)
 
 
-def _register(run: Run) -> None:
+def _register(run: Run, offered: list[Model]) -> None:
     st.subheader(t("run.register.title"), anchor=False)
     with st.form("register"):
-        models = read("models", lambda: deck().mlflow.registry.models())
+        models = read("registered models", deck().mlflow.registry.models)
         chosen = st.selectbox(
             t("run.register.name"),
             [m.name for m in models],
@@ -412,18 +465,16 @@ def _register(run: Run) -> None:
             accept_new_options=True,
             placeholder=t("run.register.place"),
         )
-        logged = {m: artifacts.logged_model(m).name for m in run.logged_models}
-        model_id = st.selectbox(
-            t("run.register.model"),
-            list(logged),
-            format_func=lambda m: visible(f"{logged[m]} · {m}"),
+        labels = {m.source: " · ".join(filter(None, [m.name, m.id])) for m in offered}
+        source = st.selectbox(
+            t("run.register.model"), list(labels), format_func=lambda s: visible(labels[s])
         )
         note = st.text_area(t("run.register.description"), height=90)
         sent = st.form_submit_button(t("run.register.do"), type="primary")
     if sent:
         here = deck()
         try:
-            made = register(here.mlflow, here.actor, run.id, model_id, chosen or "", note)
+            made = register(here.mlflow, here.actor, run.id, source, chosen or "", note)
         finally:
             runs.refresh()
         key = "done" if made.made else "there"
@@ -438,7 +489,7 @@ def _related(run: Run) -> None:
         parent = runs.table(RunQuery(run_ids=(run.parent_id,), columns=()))
         name = parent.frame["name"].iloc[0] if len(parent.frame) else run.parent_id
         link("run", safe(name, 80), icon=":material/arrow_upward:", run=run.parent_id)
-    condition = f"tags.`mlflow.parentRunId` = '{run.id}'"
+    condition = f"tags.`{PARENT_TAG}` = '{run.id}'"
     asked = RunQuery((run.experiment_id,), condition, limit=CHILDREN, view="all")
     children = runs.table(asked)
     st.subheader(t("run.children", n=len(children.frame)), anchor=False)

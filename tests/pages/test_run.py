@@ -1,8 +1,12 @@
 """One run: its head, its sections, and what can be done to it."""
 
+from pathlib import Path
+
 import pytest
 
-from core.ui.deck import deck
+from core.mlflow_api.nouns import JOB_TAG, NOTE_TAG
+from core.ui.deck import deck, forget
+from core.ui.markup import visible
 from tests.pages.conftest import HOSTILE, Open, Store, drawn, markdown_of
 
 SECTIONS = ("Overview", "Curves", "Artifacts", "Models", "Inputs", "Tags", "Related")
@@ -33,6 +37,41 @@ class TestHead:
         next(b for b in app.button if b.label == "Save").click().run()
         assert "![](http://127.0.0.1:9/x)" in [t.value for t in app.text][-1]
         assert "![](" not in markdown_of(app)
+
+    def test_a_description_that_somebody_else_changed(
+        self, own_store: Store, open_page: Open
+    ) -> None:
+        def save(text: str) -> None:
+            app.text_area[0].set_value(text)
+            next(b for b in app.button if b.label == "Save").click().run()
+
+        app = open_page("run", run=own_store.run)
+        tracking = deck().mlflow.tracking
+        tracking.set_run_tag(own_store.run, NOTE_TAG, "theirs")
+        forget()
+        save("mine")
+        assert "Somebody else changed" in app.error[0].value
+        assert app.text_area[0].value == "mine"
+        app.run()
+        assert app.text_area[0].value == "mine"
+        assert "theirs" in [e.value for e in app.text]
+        save("mine")
+        assert not app.error
+        assert tracking.run(own_store.run).tags[NOTE_TAG] == "mine"
+        save("mine again")
+        assert app.text_area[0].value == "mine again"
+
+    def test_the_field_has_what_is_there(self, own_store: Store, open_page: Open) -> None:
+        app = open_page("run", run=own_store.run)
+        deck().mlflow.tracking.set_run_tag(own_store.other, NOTE_TAG, "another")
+        app.query_params["run"] = own_store.other
+        app.run()
+        assert app.text_area[0].value == "another"
+
+    def test_its_job(self, own_store: Store, open_page: Open) -> None:
+        deck().mlflow.tracking.set_run_tag(own_store.run, JOB_TAG, "J1")
+        app = open_page("run", run=own_store.run)
+        assert "Training job" in [link.label for link in app.get("page_link")]
 
     def test_delete_then_restore(self, own_store: Store, open_page: Open) -> None:
         app = open_page("run", run=own_store.run)
@@ -65,7 +104,7 @@ class TestSections:
 
     def test_nan_and_long_values(self, store: Store, open_page: Open) -> None:
         app = open_page("run", run=store.hostile_run)
-        assert app.dataframe[0].value["value"].iloc[0] == HOSTILE
+        assert app.dataframe[0].value["value"].iloc[0] == visible(HOSTILE)
         assert app.dataframe[1].value["value"].iloc[0] == "NaN"
 
     def test_curves(self, store: Store, open_page: Open) -> None:
@@ -121,6 +160,24 @@ class TestModels:
         assert version.logged_model_id == own_store.model_id
         assert version.tags["modeldeck.registered_by"] == deck().actor.name
         assert "cells, version 1" in drawn(app).replace("\\", "")
+
+    def test_a_folder_of_an_older_client(
+        self, own_store: Store, open_page: Open, tmp_path: Path
+    ) -> None:
+        (tmp_path / "old").mkdir()
+        (tmp_path / "old" / "MLmodel").write_text("flavors:\n  sklearn: {}\n")
+        here = deck().mlflow
+        made = here.tracking.create_run(own_store.empty, "older client")
+        here.gateway.write("logging", lambda c: c.log_artifacts(made.id, str(tmp_path)))
+        here.registry.create_model("olds")
+        app = open_page("run", run=made.id, section="Models")
+        assert not app.exception
+        assert "sklearn" in drawn(app)
+        app.selectbox[0].set_value("olds")
+        next(b for b in app.button if b.label == "Register").click().run()
+        assert not [e.value for e in app.error]
+        (version,) = here.registry.versions("olds")
+        assert version.source == f"runs:/{made.id}/old"
 
     def test_no_name(self, own_store: Store, open_page: Open) -> None:
         app = open_page("run", run=own_store.run, section="Models")

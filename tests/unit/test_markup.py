@@ -4,11 +4,12 @@ import re
 import string
 import unicodedata
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.ui.markup import md, safe, visible
+from core.ui.markup import md, plain, plain_frame, safe, visible
 
 # Letters are drawn into anything by the browser's own additions to Markdown, so they come often.
 PIECES = st.sampled_from(
@@ -141,3 +142,16 @@ def test_whatever_comes_is_drawn_as_its_visible_letters(text: str) -> None:
 def test_what_is_drawn_holds_nothing_invisible(text: str) -> None:
     kinds = {unicodedata.category(c) for c in drawn(safe(text)) if c not in "\u200c\u200d"}
     assert not kinds & {"Cc", "Cf", "Cs", "Zl", "Zp"}
+
+
+def test_tables_and_json_without_characters_that_turn_text_round() -> None:
+    frame = pd.DataFrame(
+        {"a\u202e": ["x\u202ey", "ok"], "a": [["\x00l"], []], "n": [1.5, 2.0]}, index=[3, 4]
+    )
+    made = plain_frame(frame)
+    assert list(made.columns) == ["a", "a'", "n"]
+    assert list(made["a"]) == ["xy", "ok"]
+    assert list(made["a'"]) == [["l"], []]
+    assert made["n"].dtype == float
+    assert list(made.index) == [3, 4]
+    assert plain({"k\u202e": ["\u202dv", 1]}) == {"k": ["v", 1]}

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -14,7 +15,7 @@ from core.errors import Conflict, InvalidInput, OutcomeUnknown, ServerSlow
 from core.mlflow_api import Mlflow, connect
 from core.mlflow_api.nouns import DatasetInput, MetricPoint
 from core.people import Actor
-from core.registry.register import register
+from core.registry.register import folders, register, source_of_folder, source_of_model
 from core.runs import changes, inputs, preview
 from core.runs.activity import Counter
 from core.runs.curves import Histories, Wanted
@@ -213,6 +214,14 @@ class TestChanges:
         changes.restore_experiments(mlflow, [made])
         assert mlflow.tracking.experiment(made).lifecycle_stage == "active"
 
+    def test_a_description_that_somebody_else_changed(self, mlflow: Mlflow) -> None:
+        run = a_run(mlflow, "0", {})
+        changes.describe_run(mlflow, run.id, " mine ", "")
+        with pytest.raises(Conflict, match="Somebody else"):
+            changes.describe_run(mlflow, run.id, "later", "")
+        changes.describe_run(mlflow, run.id, "later", "mine")
+        assert mlflow.tracking.run(run.id).tags["mlflow.note.content"] == "later"
+
 
 class TestRegister:
     @pytest.fixture
@@ -222,7 +231,7 @@ class TestRegister:
         made = mlflow.gateway.write(
             "logging", lambda c: c.create_logged_model("0", "m", source_run_id=run.id)
         )
-        return run.id, made.model_id
+        return run.id, source_of_model(made.model_id)
 
     def test_a_new_name_then_the_same_again(self, mlflow: Mlflow, model: tuple[str, str]) -> None:
         ada = Actor("ada")
@@ -248,6 +257,20 @@ class TestRegister:
         made = register(mlflow, Actor("ada"), *model, "lost")
         assert made.made
         assert len(mlflow.registry.versions("lost")) == 1
+
+    def test_folders_of_older_clients(self, mlflow: Mlflow, tmp_path: Path) -> None:
+        run = mlflow.tracking.run(a_run(mlflow, "0", {}).id)
+        for folder in ("model", "best/tree", "too/deep/down", "plain"):
+            (tmp_path / folder).mkdir(parents=True)
+            (tmp_path / folder / ("notes" if folder == "plain" else "MLmodel")).write_text(
+                "flavors: {python_function: {}}"
+            )
+        mlflow.gateway.write("logging", lambda c: c.log_artifacts(run.id, str(tmp_path)))
+        assert folders(mlflow, run) == ["model", "best/tree"]
+        made = register(mlflow, Actor("ada"), run.id, source_of_folder(run.id, "best/tree"), "old")
+        assert made.version.source == f"runs:/{run.id}/best/tree"
+        place = mlflow.artifacts.model_uri(made.version)
+        assert mlflow.artifacts.model_info(place).flavors == ("python_function",)
 
     @pytest.mark.parametrize("name", ["", "  ", "a/b", "a:b", "\x00"])
     def test_names_that_no_model_has(
