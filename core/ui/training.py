@@ -90,32 +90,6 @@ def where(project: Project) -> tuple[str, str, bool]:
     return experiment or "", title, pressed
 
 
-def where(project: Project) -> tuple[str, str, bool]:
-    """Fields for the experiment and the run's name, and the start; drawn also without MLflow."""
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        experiments = st.empty()
-        title = st.text_input(
-            t("training.page.run_name"),
-            key="train_run_name",
-            help=t("training.page.run_name_help"),
-            persist_state="session",
-        )
-        pressed = st.button(t("training.page.start"), type="primary", icon=":material/play_arrow:")
-    known: list[str] = []
-    with errors.part():
-        known = [e.name for e in read("experiments", deck().mlflow.tracking.experiments)]
-    typed = st.session_state.get("train_experiment")
-    experiment = experiments.selectbox(
-        t("training.page.experiment"),
-        list(dict.fromkeys([project.name, *known, *([typed] if typed else [])])),
-        key="train_experiment",
-        accept_new_options=True,
-        help=t("training.page.experiment_help"),
-        persist_state="session",
-    )
-    return experiment or "", title, pressed
-
-
 def prefill(project: Project) -> None:
     """Put what was asked for (an upload, a job to repeat) into the form before it is drawn."""
     if "train_next_data" in st.session_state:
