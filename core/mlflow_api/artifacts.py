@@ -111,7 +111,19 @@ class Artifacts:
 
         Args:
             uri: the model's folder, as ``model_uri`` or ``resolve`` give it.
+
+        Raises:
+            InvalidInput: its files are not as MLflow writes them.
         """
+        from mlflow.exceptions import MlflowException
+
+        odd = (yaml.YAMLError, ValueError, TypeError, KeyError, AttributeError, MlflowException)
+        try:
+            return self._model_info(uri)
+        except odd as error:
+            raise InvalidInput(t("mlflow.unreadable_model", uri=without_user_info(uri))) from error
+
+    def _model_info(self, uri: str) -> ModelInfo:
         from mlflow.models import ModelSignature
 
         data = yaml.safe_load(self.read(uri, "MLmodel", _METADATA_CAP)) or {}
