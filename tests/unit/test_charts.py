@@ -138,7 +138,8 @@ def test_outside_text_is_text_in_every_figure() -> None:
         metric_over_versions(versions, HOSTILE)[0],
     ]
     for figure in figures:
-        text = figure.to_json()
+        # Streamlit, once it drew a figure in this process, adds a look with colours of its own.
+        text = figure.update_layout(template="none").to_json()
         for forbidden in ("<a", "%{evil}", "$x^2$", "\\u202e", "\\u0000", "#000001"):
             assert forbidden not in text
         assert "&lt;a href" in text
