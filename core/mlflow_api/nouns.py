@@ -6,8 +6,6 @@ from datetime import datetime
 
 PARENT_TAG = "mlflow.parentRunId"
 NOTE_TAG = "mlflow.note.content"
-JOB_TAG = "modeldeck.job"
-"""On a run: the training job that it was made for."""
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,14 @@ from core import charts, formats
 from core.charts.curves import Along
 from core.errors import Conflict, InvalidInput, NotFound
 from core.ledger import now
-from core.mlflow_api.nouns import JOB_TAG, NOTE_TAG, PARENT_TAG, ModelVersion, Run
+from core.mlflow_api.nouns import NOTE_TAG, PARENT_TAG, ModelVersion, Run
 from core.registry.register import folders, register, source_of_folder, source_of_model
 from core.runs import changes, inputs
 from core.runs import query as runs_query
 from core.runs.curves import ENDED, MOST_CURVES, Curves, Wanted
 from core.runs.query import RunQuery
 from core.texts import t
+from core.training.jobs import JOB_TAG
 from core.ui import artifacts, parts, runs
 from core.ui.deck import deck, keep, read
 from core.ui.markup import md, plain, plain_frame, safe, visible

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from core.mlflow_api.nouns import JOB_TAG, NOTE_TAG
+from core.mlflow_api.nouns import NOTE_TAG
+from core.training.jobs import JOB_TAG
 from core.ui.deck import deck, forget
 from core.ui.markup import visible
 from tests.pages.conftest import HOSTILE, Open, Store, drawn, markdown_of
