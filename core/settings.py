@@ -20,6 +20,7 @@ from pydantic_settings import (
 )
 
 _PREFIX = "MODELDECK_"
+_LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
 
 
 class BadSetting(Exception):
@@ -114,6 +115,12 @@ class Settings(BaseSettings):
     artifact_download_mb: int = Field(
         default=100, ge=1, le=10_000, description="Largest artifact handed to a browser, in MB."
     )
+    model_mb: int = Field(
+        default=5000,
+        ge=1,
+        le=1_000_000,
+        description="Largest model that an endpoint fetches, in MB.",
+    )
     upload_mb: int = Field(
         default=50, ge=1, le=1000, description="Largest file accepted from a browser, in MB."
     )
@@ -150,6 +157,13 @@ class Settings(BaseSettings):
         if not path.is_absolute():
             raise ValueError("must be an absolute path")
         return path
+
+    @field_validator("host", "endpoint_bind", "endpoint_address", mode="after")
+    @classmethod
+    def _host(cls, value: str) -> str:
+        if value and not _is_host(value):
+            raise ValueError("must be an IP address, without brackets, or a host name")
+        return value
 
     @field_validator("data_roots", mode="after")
     @classmethod
@@ -203,6 +217,11 @@ class Settings(BaseSettings):
     def artifact_root(self) -> Path:
         """Where the embedded store keeps artifacts."""
         return self.home / "artifacts"
+
+    @property
+    def readable_roots(self) -> tuple[Path, ...]:
+        """Folders whose files training jobs may read."""
+        return (self.upload_root, *self.data_roots)
 
     @property
     def upload_root(self) -> Path:
@@ -263,12 +282,28 @@ def listens_beyond_loopback(address: str) -> bool:
         return address != "localhost"
 
 
+def http_address(host: str, port: int) -> str:
+    """The URL of a host's port; an IPv6 address stands in brackets there."""
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
 def without_user_info(uri: str) -> str:
     """``uri`` without user name, password and query, fit for a page or a log; any text will do."""
     plain = re.split(r"[?#]", uri, maxsplit=1)[0]
     scheme, mark, rest = plain.partition("://") if "://" in plain else ("", "", plain)
     # As far as the last @: a password may hold one, or a slash, although it should be escaped.
     return scheme + mark + (rest if rest.startswith("/") else rest.rpartition("@")[2])
+
+
+def _is_host(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        labels = text.split(".")
+        # The last label of a name holds a letter: 127.0.0 is half an address.
+        named = re.search(r"[A-Za-z]", labels[-1]) is not None
+        return named and all(_LABEL.fullmatch(label) for label in labels)
+    return True
 
 
 def _scheme(uri: str) -> str:

@@ -28,8 +28,17 @@ SCHEMA = "modeldeck"
 
 # Somebody who stops in the middle of a transaction must not stop everybody else for good.
 _POSTGRES_OPTIONS = (
-    f"-c search_path={SCHEMA} -c lock_timeout=10s -c idle_in_transaction_session_timeout=30s"
+    f"-c search_path={SCHEMA} -c lock_timeout=10s -c statement_timeout=20s"
+    " -c idle_in_transaction_session_timeout=30s"
 )
+# A server that fell silent is given up; without these, the operating system waits for it.
+_POSTGRES_SOCKET = {
+    "connect_timeout": 4,
+    "tcp_user_timeout": 4000,  # milliseconds until what was sent has arrived
+    "keepalives_idle": 4,
+    "keepalives_interval": 2,
+    "keepalives_count": 2,
+}
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
 
@@ -107,7 +116,7 @@ def _engine(uri: str) -> sa.Engine:
     if url.get_backend_name() == "sqlite":
         if url.database:
             Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-        engine = sa.create_engine(url.update_query_dict({"timeout": "10", **url.query}))
+        engine = sa.create_engine(url.update_query_dict({"timeout": "4", **url.query}))
 
         @sa.event.listens_for(engine, "connect")
         def _pragmas(connection: Any, _record: object) -> None:
@@ -127,5 +136,5 @@ def _engine(uri: str) -> sa.Engine:
         pool_pre_ping=True,
         pool_size=10,
         pool_timeout=4,
-        connect_args={"connect_timeout": 4, "options": _POSTGRES_OPTIONS},
+        connect_args={**_POSTGRES_SOCKET, "options": _POSTGRES_OPTIONS},
     )

@@ -63,9 +63,9 @@ class Supervisor(threading.Thread):
 
     def _look(self) -> None:
         if self._deck is None:
-            self._deck = open_deck(self._settings)
+            deck = open_deck(self._settings)
             self._own = ledger_processes.record(
-                self._deck.ledger,
+                deck.ledger,
                 ledger_processes.PAGE_SERVER,
                 f"{self._settings.host}:{self._settings.port}",
                 node=self._settings.node,
@@ -73,6 +73,7 @@ class Supervisor(threading.Thread):
                 ref=this_process(),
                 folder=self._settings.home,
             )
+            self._deck = deck  # last: what failed before is done again
             if self._settings.worker == "auto":
                 self._keep_worker()
             # The first person should not wait for MLflow's import and the store's first opening.

@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -20,6 +20,7 @@ from core.settings import without_user_info
 from core.texts import t
 
 _METADATA_CAP = 20_000_000
+_FILES_AT_ONCE = 4
 _LOCAL = ("", "file")
 _PROXIED = ("mlflow-artifacts", "http", "https")
 _CLOUD = ("s3", "gs", "wasbs", "abfss", "azfs", "hdfs", "dbfs")
@@ -69,16 +70,27 @@ class Artifacts:
             raise _too_large(inner, known, cap)
         with tempfile.TemporaryDirectory(prefix="modeldeck-") as folder:
             target = Path(folder)
-            self._fetch(uri, inner, target)
-            file = target / inner
-            if file.stat().st_size > cap:
-                raise _too_large(inner, file.stat().st_size, cap)
-            return file.read_bytes()
+            self._fetch(uri, inner, target, cap)
+            return (target / inner).read_bytes()
 
-    def download(self, uri: str, target: Path) -> None:
-        """Everything under ``uri`` into the folder ``target``."""
+    def download(
+        self,
+        uri: str,
+        target: Path,
+        cap: int | None = None,
+        check: Callable[[], object] = lambda: None,
+    ) -> None:
+        """Everything under ``uri`` into the folder ``target``.
+
+        Args:
+            cap: most bytes to fetch.
+            check: called now and then; what it raises ends the download, and rises.
+
+        Raises:
+            TooLarge: there is more than ``cap``; a part of it is in ``target``.
+        """
         target.mkdir(parents=True, exist_ok=True)
-        self._fetch(uri, "", target)
+        self._fetch(uri, "", target, cap, check)
 
     def model_uri(self, version: ModelVersion) -> str:
         """Where the files of a version lie."""
@@ -146,15 +158,35 @@ class Artifacts:
             requirements=requirements,
         )
 
-    def _fetch(self, uri: str, inner: str, target: Path) -> None:
-        self._gateway.read(
-            t("mlflow.action.download" if not inner else "mlflow.action.artifact"),
-            lambda _: self._repository(uri).download_artifacts(inner, str(target)),
-            Kind.ARTIFACT,
-            progress=lambda: _bytes_under(target),
-        )
+    def _fetch(
+        self,
+        uri: str,
+        inner: str,
+        target: Path,
+        cap: int | None,
+        check: Callable[[], object] = lambda: None,
+    ) -> None:
+        pool = ContextPool(_FILES_AT_ONCE, "mlflow-artifact")
 
-    def _repository(self, uri: str) -> Any:
+        def progress() -> int:
+            check()
+            size = _bytes_under(target)
+            if cap is not None and size > cap:
+                raise _too_large(inner or without_user_info(uri), size, cap)
+            return size
+
+        try:
+            self._gateway.read(
+                t("mlflow.action.download" if not inner else "mlflow.action.artifact"),
+                lambda _: self._repository(uri, pool).download_artifacts(inner, str(target)),
+                Kind.ARTIFACT,
+                progress=progress,
+            )
+            progress()  # it may have been over before anybody looked
+        finally:
+            pool.shutdown()  # begin no further file where nobody waits any more
+
+    def _repository(self, uri: str, pool: ContextPool | None = None) -> Any:
         from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
         self._admit(uri)
@@ -164,7 +196,7 @@ class Artifacts:
             registry_uri=self._gateway.registry_uri,
         )
         # MLflow downloads in threads of its own, which would lose the caller's context.
-        repository.thread_pool = ContextPool(4, "mlflow-artifact")
+        repository.thread_pool = pool or ContextPool(_FILES_AT_ONCE, "mlflow-artifact")
         return repository
 
     def _admit(self, uri: str) -> None:

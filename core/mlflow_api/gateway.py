@@ -144,7 +144,8 @@ class Gateway:
         Args:
             action: what is being done, in words, for the error.
             call: gets the client, returns the answer.
-            progress: how far the call has come; while that grows the deadline starts anew.
+            progress: how far the call has come; while that grows the deadline starts anew. What it
+                raises ends the wait, and rises.
 
         Raises:
             DeckError: whatever went wrong, mapped to the error tree.
@@ -260,7 +261,7 @@ class Gateway:
         Where the deadline is long, the server is asked something small now and then: one that
         does not answer that either hangs, and nobody has to wait to the end to be told.
         """
-        if deadline <= self.deadlines.metadata:
+        if progress is None and deadline <= self.deadlines.metadata:
             return future.result(deadline)
         done = progress() if progress else 0
         since = asked = time.monotonic()

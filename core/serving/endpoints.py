@@ -10,6 +10,7 @@ from core.ledger.queue import Queue
 from core.ledger.schema import endpoints
 from core.mlflow_api.nouns import ModelVersion
 from core.people import Actor
+from core.settings import http_address
 from core.texts import t
 
 QUEUED, STARTING, HEALTHY, UNHEALTHY = "queued", "starting", "healthy", "unhealthy"
@@ -53,7 +54,7 @@ class Endpoint:
     @property
     def address(self) -> str | None:
         """Its URL; None until its process listens."""
-        return f"http://{self.host}:{self.port}" if self.host and self.port else None
+        return http_address(self.host, self.port) if self.host and self.port else None
 
     @property
     def name(self) -> str:

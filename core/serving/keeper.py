@@ -1,6 +1,7 @@
 """The worker's part in an endpoint: fetch the model, start its process, watch it, end it."""
 
 import json
+import logging
 import secrets
 import shutil
 import signal
@@ -22,19 +23,25 @@ from core.processes import (
     read_ending,
     signal_group,
     start,
+    stop_politely,
     tail,
 )
 from core.serving import client, endpoints
 from core.serving.endpoints import Endpoint
-from core.settings import Settings
+from core.settings import Settings, http_address
 from core.texts import t
 
 READY = "ready.json"
-_GRACE = timedelta(seconds=8)
+_TRUSTED_AFTER = timedelta(minutes=10)
+_log = logging.getLogger("modeldeck.worker")
 _CHECK_EVERY = timedelta(seconds=3)
 _CHECK_SECONDS = 2.0
 _READY_WITHIN = timedelta(seconds=180)
 _BACK_OFF = (1, 5, 25)
+
+
+class _StopAsked(DeckError):
+    """A stop was asked for while the model was being fetched."""
 
 
 class EndpointKeeper:
@@ -59,7 +66,10 @@ class EndpointKeeper:
         elif not alive(process.ref):
             self._ended(endpoint, process)
         elif endpoint.stop_requested_at is not None:
-            self._stop(endpoint, process)
+            stopping = endpoint.state == endpoints.STOPPING
+            if not stopping:
+                endpoints.update(self._ledger, endpoint, state=endpoints.STOPPING)
+            stop_politely(process.ref, endpoint.stop_requested_at, told=stopping)
         else:
             ledger_processes.seen(self._ledger, process.id)
             self._check(endpoint, process)
@@ -85,15 +95,17 @@ class EndpointKeeper:
                 )
             try:
                 model = self._fetch_model(endpoint)
+            except _StopAsked:  # the next look settles it
+                return
             except DeckError as error:
                 if error.retryable:  # MLflow may be back in a moment
                     endpoints.update(self._ledger, endpoint, message=error.what)
                 else:
                     self._close(endpoint, endpoints.FAILED, error.what)
                 return
-            except Exception as error:  # noqa: BLE001 - whatever an artifact store's client raises
-                words = " ".join(f"{type(error).__name__}: {error}".split())
-                self._close(endpoint, endpoints.FAILED, words)
+            except Exception:  # noqa: BLE001 - whatever an artifact store's client raises
+                _log.exception("the model of endpoint %s", endpoint.id)
+                self._close(endpoint, endpoints.FAILED, t("endpoints.step.no_download"))
                 return
             (folder / READY).unlink(missing_ok=True)
             nonce = secrets.token_hex(16)
@@ -138,12 +150,15 @@ class EndpointKeeper:
                 port=int(str(ready["port"])),
             )
         try:
-            identity = client.identify(f"http://{self._reach()}:{endpoint.port}", _CHECK_SECONDS)
+            address = http_address(self._reach(), endpoint.port or 0)
+            identity = client.identify(address, _CHECK_SECONDS)
             good = (identity.endpoint, identity.nonce) == (endpoint.id, endpoint.nonce)
             message = "" if good else t("endpoints.step.other")
         except DeckError as error:
             good, message = False, error.what
         first = good and endpoint.ready_at is None
+        # One that has served for a while gets all its tries again.
+        settled = good and endpoint.restarts and now() - process.begun_at > _TRUSTED_AFTER
         endpoints.update(
             self._ledger,
             endpoint,
@@ -153,14 +168,8 @@ class EndpointKeeper:
             message=message,
             checked_at=now(),
             **({"ready_at": now()} if first else {}),
+            **({"restarts": 0} if settled else {}),
         )
-
-    def _stop(self, endpoint: Endpoint, process: ledger_processes.Process) -> None:
-        if endpoint.state != endpoints.STOPPING:
-            endpoints.update(self._ledger, endpoint, state=endpoints.STOPPING)
-            signal_group(process.ref, signal.SIGTERM)
-        elif endpoint.stop_requested_at and now() - endpoint.stop_requested_at > _GRACE:
-            signal_group(process.ref, signal.SIGKILL)
 
     def _ended(self, endpoint: Endpoint, process: ledger_processes.Process) -> None:
         kill_leftovers(process.ref, endpoint.id)
@@ -207,7 +216,16 @@ class EndpointKeeper:
         if not place.exists():
             part = place.with_name(f"{place.name}.{endpoint.id}")
             shutil.rmtree(part, ignore_errors=True)
-            self._mlflow.artifacts.download(uri, part)
+            try:
+                self._mlflow.artifacts.download(
+                    uri,
+                    part,
+                    self._settings.model_mb * 1_000_000,
+                    lambda: self._require_wanted(endpoint),
+                )
+            except DeckError:
+                shutil.rmtree(part, ignore_errors=True)
+                raise
             if not (part / "MLmodel").exists():
                 shutil.rmtree(part)
                 raise DeckError(t("endpoints.step.no_model", uri=version.uri))
@@ -216,6 +234,10 @@ class EndpointKeeper:
             except OSError:  # another endpoint of the same version was faster
                 shutil.rmtree(part)
         return place
+
+    def _require_wanted(self, endpoint: Endpoint) -> None:
+        if endpoints.get(self._ledger, endpoint.id).stop_requested_at is not None:
+            raise _StopAsked(t("endpoints.step.stop_asked"), t("errors.next.DeckError"))
 
     def _command(self, endpoint: Endpoint, model: Path, nonce: str) -> list[str]:
         return [
@@ -228,7 +250,7 @@ class EndpointKeeper:
 
     def _reach(self) -> str:
         bind = self._settings.endpoint_bind
-        return "127.0.0.1" if bind == "0.0.0.0" else bind  # noqa: S104 - compared, not bound
+        return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(bind, bind)  # noqa: S104 - not bound
 
 
 def last_paragraph(log: str) -> str:

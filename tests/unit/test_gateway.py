@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import FileStoreUnsupported, ServerFailed
+from core.errors import Busy, FileStoreUnsupported, ServerFailed
 from core.mlflow_api import connect, gateway
 from core.mlflow_api.gateway import Breaker, Deadlines, Kind, plain, refuse_file_store
 from core.mlflow_api.pool import ContextPool
@@ -155,6 +155,28 @@ def test_a_bounded_number_runs_at_a_time_and_the_rest_can_be_cancelled() -> None
     assert running.count(2) == 2
 
 
+def test_what_waits_takes_no_thread_and_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.mlflow_api.pool._MOST_WAITING", 50)
+    pool, gate = ContextPool(2, "bounded"), threading.Event()
+
+    def threads() -> int:
+        return sum(thread.name == "bounded" for thread in threading.enumerate())
+
+    try:
+        running = [pool.submit(gate.wait, 30) for _ in range(2)]
+        until(lambda: all(one.running() for one in running), 10)
+        waiting = [pool.submit(gate.wait, 30) for _ in range(50)]
+        assert threads() == 2
+        with pytest.raises(Busy):
+            pool.submit(gate.wait, 30)
+        waiting[0].cancel()  # nobody waits for it any more: its place is free
+        waiting.append(pool.submit(gate.wait, 30))
+    finally:
+        gate.set()
+    assert all(one.result(10) for one in running + waiting[1:])
+    until(lambda: threads() == 0, 10)
+
+
 def test_an_error_reaches_whoever_waits() -> None:
     with pytest.raises(ZeroDivisionError):
         ContextPool(1, "test").submit(lambda: 1 / 0).result(10)
@@ -163,6 +185,7 @@ def test_an_error_reaches_whoever_waits() -> None:
 def test_a_closed_pool_begins_nothing() -> None:
     pool, gate = ContextPool(1, "test"), threading.Event()
     first = pool.submit(gate.wait, 30)
+    until(first.running, 10)
     second = pool.submit(gate.wait, 30)
     pool.shutdown()
     gate.set()

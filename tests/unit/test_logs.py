@@ -1,10 +1,11 @@
 """Logs carry no credentials, and no traceback of what a person was told."""
 
 import logging
+from pathlib import Path
 
 import pytest
 
-from core import logs
+from core import logs, processes
 from core.errors import NotFound
 
 
@@ -60,3 +61,10 @@ def test_an_error_for_a_person_is_one_line_without_traceback(log: pytest.LogCapt
         logging.getLogger("streamlit.error_util").exception("Uncaught app execution")
     assert "There is no run abc." in log.text
     assert "Traceback" not in log.text
+
+
+def test_the_log_of_a_process_is_shown_without_credentials(tmp_path: Path) -> None:
+    file = tmp_path / "log.txt"
+    file.write_text("GET http://anna:hunter22@host/\npassword=hunter22\nprogress 1/2 Half\n")
+    assert "hunter22" not in processes.tail(file)
+    assert "progress 1/2 Half\n" in processes.tail(file)

@@ -9,6 +9,7 @@ import pytest
 from core.settings import (
     BadSetting,
     Settings,
+    http_address,
     listens_beyond_loopback,
     load,
     require_home,
@@ -196,3 +197,29 @@ def test_streamlit_started_by_hand_is_refused_beyond_loopback_too(tmp_path: Path
     )
     assert done.returncode != 0
     assert "MODELDECK_ALLOW_LOCAL_BEYOND_LOOPBACK=true" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("variable", ["HOST", "ENDPOINT_BIND", "ENDPOINT_ADDRESS"])
+@pytest.mark.parametrize(
+    ("host", "good"),
+    [
+        ("127.0.0.1", True), ("::1", True), ("::", True), ("localhost", True), ("a-b.c", True),
+        ("worker_1", True), ("127.0.0", False), ("256.0.0.1", False), ("http://a", False),
+        ("[::1]", False), ("a b", False), ("a/", False), ("a..b", False), ("-a", False),
+        ("a:80", False), ("a\n", False),
+    ],
+)  # fmt: skip
+def test_addresses_to_listen_on_are_addresses_or_names(
+    home: Path, variable: str, host: str, good: bool
+) -> None:
+    environment = {"MODELDECK_HOME": str(home), f"MODELDECK_{variable}": host}
+    if good:
+        assert getattr(load(environment), variable.lower()) == host
+    else:
+        with pytest.raises(BadSetting, match=variable):
+            load(environment)
+
+
+def test_an_ipv6_address_stands_in_brackets() -> None:
+    assert http_address("::1", 80) == "http://[::1]:80"
+    assert http_address("worker", 80) == "http://worker:80"
