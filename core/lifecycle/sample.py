@@ -73,10 +73,10 @@ def _make(deck: Deck, say: Say, should_stop: Callable[[], bool]) -> bool:
 
 def _place(deck: Deck, model: str, number: int, rung: str, aliases: tuple[str, ...]) -> None:
     """Bring a version to its place, unless somebody has given it another since."""
-    version = deck.mlflow.registry.version(model, number)
-    if version.stage != "None":
+    stage = deck.mlflow.registry.version(model, number).stage
+    if stage not in ("None", rung):
         return
-    if rung != "None":
+    if stage != rung:
         wanted = Wanted(model, number, rung, archive_existing=False, comment=t("sample.comment"))
         transition(deck.mlflow, deck.ledger, deck.actor, wanted, LADDER)
     carried = deck.mlflow.registry.model(model).aliases
