@@ -10,7 +10,7 @@ from core.serving import endpoints
 from core.serving.endpoints import Endpoint
 from core.texts import t
 from core.ui.deck import deck, read
-from core.ui.markup import md, safe
+from core.ui.markup import md, plain, safe
 from core.ui.navigation import asked, link
 from core.ui.parts import badge, confirm, empty, table_of_links, when
 
@@ -102,7 +102,7 @@ def _log(endpoint: Endpoint) -> None:
         if opened.open:
             process = ledger_processes.get(here.ledger, endpoint.process_id)
             text = tail(process.log, _LOG_BYTES)
-            st.code(text or t("endpoints.page.log_none"), language=None, height=320)
+            st.code(plain(text) or t("endpoints.page.log_none"), language=None, height=320)
 
 
 def _version_label(version: ModelVersion) -> str:

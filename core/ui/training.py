@@ -15,7 +15,7 @@ from core.training.jobs import Job
 from core.training.projects import AUTO, Param, Project, counts
 from core.ui import errors
 from core.ui.deck import deck, read
-from core.ui.markup import md, safe
+from core.ui.markup import md, plain, safe
 from core.ui.navigation import link
 from core.ui.parts import badge, confirm, moment, state_name, table_of_links, when
 
@@ -174,7 +174,7 @@ def _log(job: Job, process: ledger_processes.Process | None, log: str) -> None:
     elif not log and process.node != deck().settings.node:
         st.caption(md("training.page.log_elsewhere", node=process.node))
     else:
-        st.code(log or t("training.page.log_none"), language=None, height=320, wrap_lines=True)
+        st.code(plain(log) or t("training.page.log_none"), language=None, height=320, wrap_lines=True)
         if len(log) >= _LOG_BYTES * 0.9:
             st.caption(md("training.page.log_cut", size=formats.size(_LOG_BYTES)))
 
