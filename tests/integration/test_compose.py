@@ -144,8 +144,10 @@ class Stack:
 
     def placed(self, name: str, text: str) -> str:
         """``text`` of the file as service ``name`` has to have it on this machine."""
-        for mount in self.services[name].get("volumes", []):
-            volume, _, target = mount.partition(":")
+        mounts = [mount.split(":") for mount in self.services[name].get("volumes", [])]
+        for kept in re.findall(r"/var/lib/[\w/]+", text):
+            assert any(kept.startswith(target) for _, target in mounts), f"{name} loses {kept}"
+        for volume, target in mounts:
             text = text.replace(target, str(self.volumes[volume]))
         text = text.replace(EVERYWHERE, self.addresses[name])
         hosts = "|".join(self.addresses)
@@ -348,6 +350,9 @@ def test_the_settings_in_the_file_are_taken_as_they_stand(name: str) -> None:
     if name == "dashboard":
         assert settings.port == PORTS["dashboard"]
         require_safe_identity(settings, settings.host)
+    else:
+        # It listens on all its addresses; others reach its endpoints by its name.
+        assert (settings.endpoint_bind, settings.endpoint_address) == (EVERYWHERE, name)
 
 
 # ------------------------------------------------------------------------------------ as it is run
