@@ -111,9 +111,11 @@ def stop_all(deck: Deck, say: Callable[[str], None]) -> bool:
             left = worker.drain(_PATIENCE * 2, deck.actor.name)
         finally:
             worker.close()
-    for name in left:
-        say(t("processes.terminal.left", name=name))
-    return clean and not left
+    running = ledger_processes.running(deck.ledger, node=node)
+    living = {process.subject for process in running if alive(process.ref)}
+    for subject, name in left.items():
+        say(t(f"processes.terminal.{'left' if subject in living else 'unsettled'}", name=name))
+    return clean and living.isdisjoint(left)
 
 
 def _end(ledger: Ledger, process: Process, say: Callable[[str], None]) -> bool:

@@ -150,7 +150,7 @@ class Worker:
         if endpoint.open:
             self._endpoints.look(endpoint)
 
-    def drain(self, seconds: float, by: str) -> list[str]:
+    def drain(self, seconds: float, by: str) -> dict[str, str]:
         """Stop everything this worker owns and wait for it.
 
         Args:
@@ -158,7 +158,7 @@ class Worker:
             by: who asked.
 
         Returns:
-            what could not be settled in that time, by name.
+            what could not be settled in that time: id → name.
         """
         ledger = self._deck.ledger
         end = now().timestamp() + seconds
@@ -169,7 +169,7 @@ class Worker:
                 jobs.request_stop(ledger, job.id, by)
             for endpoint in left_endpoints:
                 endpoints.request_stop(ledger, endpoint.id, by)
-            left = [j.title for j in left_jobs] + [e.name for e in left_endpoints]
+            left = {j.id: j.title for j in left_jobs} | {e.id: e.name for e in left_endpoints}
             if not left or now().timestamp() > end:
                 return left
             self.tick()

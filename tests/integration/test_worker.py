@@ -16,6 +16,7 @@ import pytest
 from core.errors import EndpointFailed
 from core.ledger import processes as ledger_processes
 from core.ledger.schema import endpoints as endpoints_table
+from core.lifecycle import running
 from core.lifecycle.deck import Deck, open_deck
 from core.mlflow_api.nouns import ModelVersion
 from core.processes import CHILD_MARK, ProcessRef, alive, clean_environment, start, tail
@@ -562,6 +563,60 @@ def test_a_job_that_ends_while_mlflow_is_away_is_settled_once_it_is_back(
     for job in waiting:
         Path(job.params["to"]).write_text("0")
         assert open_shop.ended(job) == (jobs.FINISHED, 0, "FINISHED")
+
+
+def test_all_is_stopped_also_while_mlflow_is_away(
+    open_shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = open_shop.submit("wait", open_shop.gate())
+    _, ref = open_shop.running(job)
+    open_shop.proxy.set(Fault.REFUSE)
+    monkeypatch.setattr(running, "_PATIENCE", 2.0)
+    away = {"MODELDECK_HOME": str(open_shop.home), "MLFLOW_TRACKING_URI": open_shop.proxy.url}
+    deck = open_deck(load(away))
+    said: list[str] = []
+    assert running.stop_all(deck, said.append), said
+    deck.ledger.close()
+    deck.mlflow.gateway.close()
+    open_shop.worker.end()
+    assert not alive(ref)
+    assert [line for line in said if "MLflow could not be told" in line and job.title in line]
+    assert open_shop.job(job).open
+    open_shop.proxy.set(Fault.PASS)
+    open_shop.open()
+    assert open_shop.ended(job) == (jobs.STOPPED, -signal.SIGTERM, "KILLED")
+
+
+# --------------------------------------------------------------------------- on the page
+
+
+def test_every_process_is_listed_and_a_worker_stopped_there_leaves_its_jobs(
+    open_shop: Shop,
+) -> None:
+    job = open_shop.submit("wait", open_shop.gate())
+    _, ref = open_shop.running(job)
+    shown = {one.process.kind: one for one in running.overview(open_shop.deck)}
+    assert shown["job"].title == job.title
+    assert shown["job"].process.ref == ref
+    assert shown["job"].alive
+    assert (shown["job"].memory or 0) > 1_000_000
+    assert shown["worker"].process.ref.pid == open_shop.worker.pid
+    assert running.worker_runs(open_shop.deck)
+    running.stop(open_shop.deck, shown["worker"].process)
+    assert open_shop.worker.process is not None
+    assert open_shop.worker.process.wait(SECONDS) == 0
+    open_shop.worker.end()
+    assert alive(ref)
+    assert "worker" not in [one.process.kind for one in running.overview(open_shop.deck)]
+    assert not running.worker_runs(open_shop.deck)
+    open_shop.open()
+    running.stop(open_shop.deck, shown["job"].process)
+    assert open_shop.ended(job) == (jobs.STOPPED, -signal.SIGTERM, "KILLED")
+
+
+def test_a_worker_that_was_killed_is_written_off(closed_shop: Shop) -> None:
+    shown = [one.process.kind for one in running.overview(closed_shop.deck)]
+    assert "worker" not in shown
 
 
 # ------------------------------------------------------------------------ several, one ledger
