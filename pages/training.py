@@ -28,10 +28,10 @@ with st.expander(
         with errors.part():  # the jobs below can be seen and stopped without MLflow
             experiment, title, pressed = training.where(project)
             if pressed:
-                roots = (here.settings.upload_root, *here.settings.data_roots)
                 job = jobs.start(
                     here.mlflow, here.ledger, here.actor, project, typed,
-                    experiment=experiment, title=title, data_roots=roots,
+                    experiment=experiment, title=title,
+                    data_roots=here.settings.readable_roots,
                 )  # fmt: skip
                 runs.refresh()
                 parts.done(md("training.page.started", title=job.title))

@@ -5,6 +5,7 @@ import signal
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 
 import psutil
 
@@ -21,6 +22,7 @@ from core.texts import t
 from core.training import jobs
 
 _PATIENCE = 12.0
+_FORGOTTEN_AFTER = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
@@ -39,17 +41,20 @@ class Running:
 
 
 def overview(deck: Deck) -> list[Running]:
-    """All processes without a recorded end; those of this machine that are gone are written off."""
+    """All processes without a recorded end.
+
+    Page servers and workers that are gone are written off: of this machine at once, of another one
+    where nothing has been seen of them for ten minutes.
+    """
     found = []
     for process in ledger_processes.running(deck.ledger):
         here = process.node == deck.settings.node
         lives = alive(process.ref) if here else None
-        if lives is False and process.kind in (
-            ledger_processes.PAGE_SERVER,
-            ledger_processes.WORKER,
-        ):
+        gone = lives is False or (not here and now() - process.seen_at > _FORGOTTEN_AFTER)
+        if gone and process.kind in (ledger_processes.PAGE_SERVER, ledger_processes.WORKER):
             # Nobody settles these: they were killed. Jobs and endpoints are the worker's to settle.
-            ledger_processes.ended(deck.ledger, process.id, read_ending(process.ending))
+            ending = read_ending(process.ending) if here else None
+            ledger_processes.ended(deck.ledger, process.id, ending)
             continue
         found.append(
             Running(

@@ -4,10 +4,11 @@ import logging
 import os
 import sys
 import threading
+from collections.abc import Callable
 
 from core.errors import DeckError
 from core.ledger import processes as ledger_processes
-from core.lifecycle.deck import Deck, open_deck
+from core.lifecycle.deck import Deck
 from core.lifecycle.locks import is_locked
 from core.lifecycle.running import overview
 from core.processes import ROOT, start, this_process
@@ -19,11 +20,16 @@ _EVERY = 2.0
 
 
 class Supervisor(threading.Thread):
-    """A thread of the page server: opens early what pages need, and keeps a worker running."""
+    """A thread of the page server: opens early what pages need, and keeps a worker running.
 
-    def __init__(self, settings: Settings) -> None:
+    Args:
+        open_deck: gives the deck that the pages work with.
+    """
+
+    def __init__(self, settings: Settings, open_deck: Callable[[], Deck]) -> None:
         super().__init__(name="supervisor", daemon=True)
         self._settings = settings
+        self._open_deck = open_deck
         self._done = threading.Event()
         self._deck: Deck | None = None
         self._own: ledger_processes.Process | None = None
@@ -63,7 +69,7 @@ class Supervisor(threading.Thread):
 
     def _look(self) -> None:
         if self._deck is None:
-            deck = open_deck(self._settings)
+            deck = self._open_deck()
             self._own = ledger_processes.record(
                 deck.ledger,
                 ledger_processes.PAGE_SERVER,

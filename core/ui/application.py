@@ -50,7 +50,9 @@ def trusted_hosts(settings: Settings) -> list[str]:
 def _lifespan(settings: Settings) -> Any:
     @asynccontextmanager
     async def lifespan(_app: st.App) -> AsyncIterator[None]:
-        supervisor = Supervisor(settings)
+        from core.ui.deck import deck  # at need, as above: now the server runs
+
+        supervisor = Supervisor(settings, deck)
         supervisor.start()
         yield
         for line in supervisor.close():

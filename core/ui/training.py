@@ -174,7 +174,9 @@ def _log(job: Job, process: ledger_processes.Process | None, log: str) -> None:
     elif not log and process.node != deck().settings.node:
         st.caption(md("training.page.log_elsewhere", node=process.node))
     else:
-        st.code(plain(log) or t("training.page.log_none"), language=None, height=320, wrap_lines=True)
+        st.code(
+            plain(log) or t("training.page.log_none"), language=None, height=320, wrap_lines=True
+        )
         if len(log) >= _LOG_BYTES * 0.9:
             st.caption(md("training.page.log_cut", size=formats.size(_LOG_BYTES)))
 
@@ -225,9 +227,8 @@ def _offers(param: Param, settings: Settings, typed: dict[str, str]) -> list[str
     chosen = typed.get("data", "")
     if not chosen.startswith("/"):
         return ["target"]
-    roots = (settings.upload_root, *settings.data_roots)
     path = Path(chosen).resolve()
-    if not any(root.resolve() in path.parents for root in roots):
+    if not any(root.resolve() in path.parents for root in settings.readable_roots):
         return [""]  # the start of the job says why such a file is not read
     return data.columns(path) or [""]
 
