@@ -15,7 +15,7 @@ from core.texts import t
 from core.ui import errors, parts, registry
 from core.ui.deck import deck, forget, keep
 from core.ui.edits import describe, said, tags
-from core.ui.markup import md, safe, visible
+from core.ui.markup import md, plain, safe, visible
 from core.ui.model import Look
 from core.ui.navigation import link
 
@@ -116,7 +116,7 @@ def _signature(version: ModelVersion) -> None:
                 _columns(columns, params=part == "params")
     if found.example is not None:
         st.markdown(f"**{t('model.example')}**")
-        st.code(_example(found.example), language="json", height=240)
+        st.code(plain(_example(found.example)), language="json", height=240)
 
 
 def _columns(columns: Sequence[Column], *, params: bool) -> None:
@@ -143,9 +143,9 @@ def _example(example: object) -> str:
 
 def _files(version: ModelVersion) -> None:
     st.caption(t("model.source"))
-    st.code(version.source, language=None)
+    st.code(plain(version.source), language=None)
     st.caption(t("model.uri"))
-    st.code(version.uri, language=None)
+    st.code(plain(version.uri), language=None)
     found = _info(version)
     if found is None:
         return
@@ -159,7 +159,7 @@ def _files(version: ModelVersion) -> None:
     )
     if found.requirements:
         st.caption(t("model.requirements"))
-        st.code("\n".join(found.requirements), language=None)
+        st.code(plain("\n".join(found.requirements)), language=None)
 
 
 def _aliases(dossier: Dossier, version: ModelVersion) -> None:
