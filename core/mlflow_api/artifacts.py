@@ -1,6 +1,7 @@
 """Artifacts and the metadata of models: listed, read up to a size, downloaded; never loaded."""
 
 import json
+import stat
 import tempfile
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -244,7 +245,8 @@ def _bytes_under(folder: Path) -> int:
     total = 0
     for file in folder.rglob("*"):
         try:
-            total += file.stat().st_size
+            found = file.stat()
+            total += found.st_size if stat.S_ISREG(found.st_mode) else 0
         except FileNotFoundError:  # a part file that was renamed meanwhile
             continue
     return total

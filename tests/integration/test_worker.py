@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from core.errors import EndpointFailed
+from core.ledger import new_id
 from core.ledger import processes as ledger_processes
 from core.ledger.schema import endpoints as endpoints_table
 from core.lifecycle import running
@@ -495,7 +496,7 @@ def test_a_stop_finds_it_too(closed_shop: Shop) -> None:
     job = closed_shop.submit("wait", closed_shop.gate())
     ref = as_if_started(closed_shop, job)
     jobs.request_stop(closed_shop.ledger, job.id, "bob")
-    endpoint_id = "e" * 32
+    endpoint_id = new_id()
     with closed_shop.ledger.transaction("testing") as connection:
         connection.execute(
             endpoints_table.insert().values(
