@@ -109,6 +109,7 @@ class Home:
         self.deck.mlflow.gateway.close()
         assert done.returncode == 0, done.stdout + done.stderr
         assert left == [], "the module leaves something behind"
+        assert "could not be told" not in done.stdout, done.stdout + self.worker.output()
 
 
 @pytest.fixture(scope="module")
