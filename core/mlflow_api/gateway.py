@@ -314,7 +314,7 @@ class Gateway:
                         parents=True, exist_ok=True
                     )
                 for uri in {self.tracking_uri, self.registry_uri}:
-                    _open_database(uri)
+                    _open_database(uri, self._artifact_root.parent)
             client = MlflowClient(tracking_uri=self.tracking_uri, registry_uri=self.registry_uri)
             if self.is_database:
                 client.search_experiments(max_results=1)  # connects; a bad schema shows here
@@ -460,7 +460,7 @@ def prepare_environment(timeout: float, artifact_root: Path | None) -> None:
         os.environ.setdefault("MLFLOW_ALLOWED_HOST_ADDRESSED_ARTIFACT_SCHEMES", "abfss,hdfs")
 
 
-def _open_database(uri: str) -> None:
+def _open_database(uri: str, home: Path) -> None:
     """Make the tables of a new database; leave those of another MLflow's as they are.
 
     MLflow's own store would bring an older database up to date without asking, and two processes
@@ -472,6 +472,7 @@ def _open_database(uri: str) -> None:
     """
     import sqlalchemy as sa
     from mlflow.store.db import utils
+    from mlflow.utils.file_utils import ExclusiveFileLock
     from sqlalchemy.exc import OperationalError
 
     if urlsplit(uri).scheme in ("http", "https"):
@@ -487,10 +488,13 @@ def _open_database(uri: str) -> None:
                 t("errors.mlflow.no_database", address=address),
                 t("errors.mlflow.no_database_next"),
             ) from error
-        if utils._get_schema_version(engine) is None:  # noqa: SLF001
-            utils._safe_initialize_tables(engine)  # noqa: SLF001
-        else:
-            utils._verify_schema(engine)  # noqa: SLF001
+        # One lock around both: while somebody makes the tables, their version looks like an older
+        # MLflow's.
+        with ExclusiveFileLock(str(home / "store.lock")):
+            if utils._get_schema_version(engine) is None:  # noqa: SLF001
+                utils._safe_initialize_tables(engine)  # noqa: SLF001
+            else:
+                utils._verify_schema(engine)  # noqa: SLF001
     finally:
         engine.dispose()
 
