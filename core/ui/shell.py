@@ -4,6 +4,7 @@ It is the application's main script, and there is no ``pages/`` folder beside it
 run such pages directly on a cold visit, past this shell.
 """
 
+import re
 import sys
 from pathlib import Path
 
@@ -30,7 +31,9 @@ st.set_page_config(page_title=f"{chosen.title} · {t('nav.app')}")
 st.logo(PICTURES / "logo.svg", size="large")
 here = deck()
 with st.sidebar:
-    st.caption(md("shell.where", address=here.mlflow.address, person=here.actor.name))
+    # Without its scheme a server's address is not taken for a link, and reads as well.
+    address = re.sub(r"^https?://", "", here.mlflow.address)
+    st.caption(md("shell.where", address=address, person=here.actor.name))
 say_done()
 chosen.run()
 settled()
