@@ -552,7 +552,11 @@ def test_a_new_store_is_opened_by_several_at_once_and_nothing_is_written_where_t
     assert len(places) == 6
     assert all(place.removeprefix("file://").startswith(f"{home}/artifacts") for place in places)
     assert list(empty.iterdir()) == []
-    assert sorted(file.name for file in home.iterdir()) == ["artifacts", "mlflow.db"]
+    assert sorted(file.name for file in home.iterdir()) == [
+        "artifacts",
+        "mlflow.db",
+        "store.lock",
+    ]
 
 
 @pytest.mark.upstream
