@@ -40,8 +40,8 @@ _READY_WITHIN = timedelta(seconds=180)
 _BACK_OFF = (1, 5, 25)
 
 
-class _StopAsked(DeckError):
-    """A stop was asked for while the model was being fetched."""
+class _StopAsked(Exception):
+    """A stop was asked for while the model was being fetched; no words: nobody is told."""
 
 
 class EndpointKeeper:
@@ -223,7 +223,7 @@ class EndpointKeeper:
                     self._settings.model_mb * 1_000_000,
                     lambda: self._require_wanted(endpoint),
                 )
-            except DeckError:
+            except (DeckError, _StopAsked):
                 shutil.rmtree(part, ignore_errors=True)
                 raise
             if not (part / "MLmodel").exists():
@@ -237,7 +237,7 @@ class EndpointKeeper:
 
     def _require_wanted(self, endpoint: Endpoint) -> None:
         if endpoints.get(self._ledger, endpoint.id).stop_requested_at is not None:
-            raise _StopAsked(t("endpoints.step.stop_asked"), t("errors.next.DeckError"))
+            raise _StopAsked
 
     def _command(self, endpoint: Endpoint, model: Path, nonce: str) -> list[str]:
         return [
