@@ -6,38 +6,26 @@ from dataclasses import dataclass
 import pandas as pd
 import streamlit as st
 
-from core import charts, formats
-from core.charts.curves import Along
+from core import formats
 from core.errors import Conflict, InvalidInput, NotFound
 from core.ledger import now
 from core.mlflow_api.nouns import NOTE_TAG, PARENT_TAG, ModelVersion, Run
 from core.registry.register import folders, register, source_of_folder, source_of_model
 from core.runs import changes, inputs
 from core.runs import query as runs_query
-from core.runs.curves import ENDED, MOST_CURVES, Curves, Wanted
+from core.runs.curves import ENDED
 from core.runs.query import RunQuery
 from core.texts import t
 from core.training.jobs import JOB_TAG
-from core.ui import artifacts, parts, runs
+from core.ui import artifacts, curves, parts, runs
 from core.ui.deck import deck, keep, read
 from core.ui.markup import md, plain, plain_frame, safe, visible
 from core.ui.navigation import go, link
 from core.ui.runs_table import change, rename
 
 SECTIONS = ("overview", "curves", "artifacts", "models", "inputs", "tags", "related")
-ALONG: tuple[Along, ...] = ("step", "time", "relative")
 LIVE_SECONDS = 3.0
-FIRST_CURVES = 4
 CHILDREN = 200
-
-
-@dataclass(frozen=True)
-class Look:
-    """How curves are drawn."""
-
-    along: Along
-    log: bool
-    smoothing: float
 
 
 @dataclass(frozen=True)
@@ -242,91 +230,6 @@ def _pairs(rows: list[tuple[str, str]], name: str, nothing: str, *, right: bool 
     )
 
 
-def wanted(run: Run) -> Wanted:
-    """A run whose curves can be read."""
-    return Wanted(run.id, run.name, run.status in ENDED, frozenset(run.metrics))
-
-
-def _curves(run: Run) -> None:
-    if not run.metrics:
-        parts.empty(t("run.no_metrics"), "show_chart")
-        return
-    names = sorted(run.metrics)
-    chosen = st.multiselect(
-        t("run.curves.metrics"),
-        names,
-        default=names[:FIRST_CURVES],
-        key="metric",
-        bind="query-params",
-        max_selections=12,
-    )
-    look = curve_look("curve")
-    _alive(run, lambda latest: draw_curves([wanted(latest)], chosen, look))
-
-
-def curve_look(key: str) -> Look:
-    """Fields for how curves are drawn: along what, logarithmic or not, how much smoothed."""
-    along: dict[str, Along] = {t(f"run.curves.along.{a}"): a for a in ALONG}
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        x = st.segmented_control(
-            t("run.curves.x"),
-            list(along),
-            default=next(iter(along)),
-            required=True,
-            key=f"{key}_x",
-            bind="query-params",
-        )
-        log = st.toggle(t("run.curves.log"), key=f"{key}_log", bind="query-params")
-        smooth = st.slider(
-            t("run.curves.smoothing"),
-            0.0,
-            0.95,
-            0.0,
-            0.05,
-            key=f"{key}_smooth",
-            bind="query-params",
-            width=240,
-        )
-    return Look(along[x or next(iter(along))], log, smooth)
-
-
-def draw_curves(of: list[Wanted], metrics: list[str], look: Look) -> None:
-    """The curves of some metrics of some runs, with what was left out."""
-    if not metrics:
-        parts.empty(t("run.curves.choose"), "show_chart")
-        return
-    found = _read_curves(of, metrics)
-    figure, notes = charts.metric_curves(
-        found.points,
-        look.along,
-        look.log,
-        look.smoothing,
-        zone=st.context.timezone,
-    )
-    names = ", ".join(metrics)
-    st.plotly_chart(figure, alt=t("run.curves.alt", names=names), key="curves")
-    said = list(notes.sentences)
-    if found.read < found.existing:
-        said.append(t("run.curves.capped", n=found.read, of=found.existing))
-    if found.single:
-        said.append(t("run.curves.single", names=", ".join(found.single)))
-    st.caption(safe(" ".join(said)))
-
-
-def _read_curves(of: list[Wanted], metrics: list[str]) -> Curves:
-    count = min(MOST_CURVES, sum(m in run.metrics for run in of for m in metrics))
-    place = st.empty()
-    bar = place.progress(0.0, t("run.curves.reading", n=0, of=count)) if count > 12 else None
-
-    def tell(done: int, of_all: int) -> None:
-        if bar is not None:
-            bar.progress(done / of_all, t("run.curves.reading", n=done, of=of_all))
-
-    found = runs.histories().curves(of, metrics, tell)
-    place.empty()
-    return found
-
-
 def _tags(run: Run) -> None:
     own = [(k, v) for k, v in sorted(run.tags.items()) if not k.startswith("mlflow.")]
     system = [(k, v) for k, v in sorted(run.tags.items()) if k.startswith("mlflow.")]
@@ -508,7 +411,7 @@ def _related(run: Run) -> None:
 
 _DRAW: dict[str, Callable[[Run], None]] = {
     "overview": _overview,
-    "curves": _curves,
+    "curves": curves.of_run,
     "artifacts": artifacts.draw,
     "models": _models,
     "inputs": _inputs,

@@ -8,7 +8,7 @@ from core.runs import query as runs_query
 from core.runs.curves import ENDED, Wanted
 from core.runs.query import RunTable
 from core.texts import t
-from core.ui import parts, runs_page
+from core.ui import curves, parts
 
 
 def draw(table: RunTable) -> None:
@@ -26,8 +26,8 @@ def draw(table: RunTable) -> None:
         bind="query-params",
         max_selections=6,
     )
-    look = runs_page.curve_look("curves")
-    runs_page.draw_curves(_wanted(table, names), chosen, look)
+    look = curves.curve_look("curves")
+    curves.draw_curves(_wanted(table, names), chosen, look)
 
 
 def _wanted(table: RunTable, metrics: Sequence[str]) -> list[Wanted]:
