@@ -1,16 +1,14 @@
-"""Runs side by side: parallel coordinates, scatter, metric curves, differences."""
+"""Runs side by side, in as many ways as there are questions about them."""
 
 from core.texts import t
 from core.ui import compare, parts
 
 parts.title(t("nav.title.compare"), "stacked_line_chart", t("compare.about"))
-ids = compare.asked()
-if ids:
-    table = compare.head(ids)
-    if table.frame.empty:
-        parts.empty(t("compare.none_left"), "link_off")
-    else:
-        compare.draw(table)
+runs = compare.compared()
+if runs and runs.count:
+    compare.draw(runs)
+elif runs:
+    parts.empty(t("compare.none_left"), "link_off")
 else:
     parts.empty(t("compare.none"), "compare_arrows")
-    compare.choose(ids)
+    compare.choose(())

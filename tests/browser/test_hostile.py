@@ -127,7 +127,7 @@ class Hostile:
         return shown.get(page, [{}])
 
 
-COMPARE = ("Parallel coordinates", "Scatter", "Curves", "Differences")
+COMPARE = ("Parallel", "Scatter", "Curves", "Differences")
 SILENT = ("compare", "models", "experiments", "processes", "welcome")
 """Pages whose text from outside stands in canvas tables, charts and lists only, or nowhere."""
 

@@ -4,7 +4,7 @@ import pytest
 
 from tests.pages.conftest import Open, Store, drawn, markdown_of
 
-WAYS = ("Parallel coordinates", "Scatter", "Curves", "Differences")
+WAYS = ("Parallel", "Scatter", "Curves", "Differences")
 
 
 class TestChoice:
@@ -63,7 +63,7 @@ class TestChoice:
 class TestWays:
     def test_axes_from_the_link(self, store: Store, open_page: Open) -> None:
         app = open_page(
-            "compare", runs=f"{store.run},{store.other}", chart="Parallel coordinates",
+            "compare", runs=f"{store.run},{store.other}", chart="Parallel",
             dimensions=["params.depth", "metrics.loss"], colour="params.rate",
         )  # fmt: skip
         assert app.multiselect(key="dimensions").value == ["params.depth", "metrics.loss"]

@@ -9,10 +9,12 @@ from core.runs.curves import ENDED, Wanted
 from core.runs.query import RunTable
 from core.texts import t
 from core.ui import curves, parts
+from core.ui.compare.shared import Compared
 
 
-def draw(table: RunTable) -> None:
+def draw(compared: Compared) -> None:
     """Draw the curves of the metrics chosen."""
+    table = compared.table()
     names = [c.removeprefix("metrics.") for c in table.of("metrics")]
     if not names:
         parts.empty(t("run.no_metrics"), "show_chart")

@@ -5,14 +5,15 @@ import streamlit as st
 from core import formats
 from core.charts.labels import run_labels
 from core.runs import compare
-from core.runs.query import RunTable
 from core.texts import t
 from core.ui import parts, runs
+from core.ui.compare.shared import Compared
 from core.ui.markup import plain, plain_frame, safe
 
 
-def draw(table: RunTable) -> None:
+def draw(compared: Compared) -> None:
     """Draw the table, with its filters and the values of the row ticked in full."""
+    table = compared.table()
     frame = table.frame
     found = compare.differences(frame)
     with st.container(horizontal=True, vertical_alignment="bottom"):

@@ -4,17 +4,17 @@ import streamlit as st
 
 from core import charts
 from core.runs import query as runs_query
-from core.runs.query import RunTable
 from core.texts import t
 from core.ui import runs
-from core.ui.compare.shared import NONE, frame, options
+from core.ui.compare.shared import NONE, Compared, frame, options
 from core.ui.markup import safe
 
 FIRST_DIMENSIONS = 8
 
 
-def draw(table: RunTable) -> None:
+def draw(compared: Compared) -> None:
     """Draw the figure, with its choice of dimensions and colour."""
+    table = compared.table()
     offered = options(table)
     choice = runs_query.choose(table, FIRST_DIMENSIONS)
     # What was set by hand comes before what came out: read from left to right.

@@ -5,13 +5,14 @@ import streamlit as st
 from core import charts
 from core.runs.query import RunTable
 from core.texts import t
-from core.ui.compare.shared import NONE, frame, options, set_runs
+from core.ui.compare.shared import NONE, Compared, frame, options, set_runs
 from core.ui.markup import safe
 from core.ui.navigation import link
 
 
-def draw(table: RunTable) -> None:
+def draw(compared: Compared) -> None:
     """Draw the figure, with its axes and what can be done with the dots selected."""
+    table = compared.table()
     offered = options(table)
     metrics = [c for c in offered if c.startswith("metrics.")]
     params = [c for c in offered if c.startswith("params.")]

@@ -1,19 +1,45 @@
-"""What the ways to compare have in common: the options of an axis, and the choice in the link."""
+"""What the ways to compare have in common: the runs compared, an axis's options, the link."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import pandas as pd
 import streamlit as st
 
 from core.runs import query as runs_query
-from core.runs.query import RunTable
+from core.runs.query import RunQuery, RunTable
+from core.ui import runs
 
 NONE = "–"
 """Stands for nothing chosen."""
 
 
+@dataclass(frozen=True)
+class Compared:
+    """The runs that the link names: one question, which every way to look asks for its columns."""
+
+    asked: RunQuery
+    """Without columns."""
+    count: int
+    """How many runs there are, all of which a way may draw."""
+    experiments: Mapping[str, str]
+    """Experiment id → name, of those that the runs are from."""
+
+    def table(self, columns: Sequence[str] | None = None) -> RunTable:
+        """The runs with ``columns`` (all that any of them has where None), remembered."""
+        wanted = None if columns is None else tuple(dict.fromkeys(columns))
+        return runs.shown(replace(self.asked, columns=wanted))
+
+    @property
+    def ids(self) -> list[str]:
+        """The ids of all runs compared, in order."""
+        return self.table(()).ids
+
+
 def set_runs(ids: Sequence[str]) -> None:
     """Put other runs into the link."""
+    for name in ("view", "experiment", "q"):
+        st.query_params.pop(name, None)
     if ids:
         st.query_params["runs"] = ",".join(ids)
     else:
