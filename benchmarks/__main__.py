@@ -3,9 +3,13 @@
 import json
 import sys
 
-from benchmarks import start
+from benchmarks import pages, start
 
-ALL = {"start": start.measure}
+ALL = {
+    "start": start.measure,
+    "pages": pages.table_and_parallel,
+    "curves": pages.curves,
+}
 
 
 def main(names: list[str]) -> int:
