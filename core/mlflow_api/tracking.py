@@ -3,11 +3,16 @@
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from core.mlflow_api import convert, ids
+from core.mlflow_api.batch import Batch, batch_of
 from core.mlflow_api.gateway import Gateway, Kind
 from core.mlflow_api.nouns import Experiment, LoggedModel, MetricPoint, Run, RunPage
 from core.texts import t
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 ACTIVE, DELETED, ALL = "ACTIVE_ONLY", "DELETED_ONLY", "ALL"
 PAGE_LIMIT = 1000
@@ -128,6 +133,25 @@ class Tracking:
             Kind.METADATA if size <= _SMALL_PAGE else Kind.PAGE,
         )
         return RunPage(tuple(convert.run(r) for r in page), page.token or None)
+
+    def search_batch(
+        self,
+        experiment_ids: Sequence[str],
+        filter_text: str = "",
+        limit: int = PAGE_LIMIT,
+        token: str | None = None,
+    ) -> tuple[Batch, str | None]:
+        """One page of runs, deleted ones too, newest first, and the token of the next page."""
+        from mlflow.entities import ViewType
+
+        def call(client: "MlflowClient") -> tuple[Batch, str | None]:
+            page = client.search_runs(
+                list(experiment_ids), filter_text, ViewType.ALL, limit, None, token
+            )
+            return batch_of(page), page.token or None
+
+        kind = Kind.METADATA if limit <= _SMALL_PAGE else Kind.PAGE
+        return self._gateway.read(t("mlflow.action.search"), call, kind)
 
     def run(self, run_id: str) -> Run:
         """One run, deleted or not."""

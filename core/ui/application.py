@@ -50,11 +50,12 @@ def trusted_hosts(settings: Settings) -> list[str]:
 def _lifespan(settings: Settings) -> Any:
     @asynccontextmanager
     async def lifespan(_app: st.App) -> AsyncIterator[None]:
-        from core.ui.deck import deck  # at need, as above: now the server runs
+        from core.ui.deck import close_mirror, deck  # at need, as above: now the server runs
 
         supervisor = Supervisor(settings, deck)
         supervisor.start()
         yield
+        close_mirror()
         for line in supervisor.close():
             print(line, flush=True)  # noqa: T201 - Ctrl-C names what still runs
 

@@ -1,11 +1,13 @@
 """The parts that a page works with, made once a process, and reads that are remembered a while."""
 
+import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import streamlit as st
 
 from core.lifecycle.deck import Deck, open_deck
+from core.runs.mirror import Mirror, open_mirror
 from core.settings import load
 
 T = TypeVar("T")
@@ -15,6 +17,26 @@ T = TypeVar("T")
 def deck() -> Deck:
     """Settings, MLflow, the ledger and who is here."""
     return open_deck(load())
+
+
+_opening = threading.Lock()
+_mirrors: list[Mirror] = []
+
+
+def mirror() -> Mirror:
+    """The run mirror, one a process; opened when it is first asked for."""
+    with _opening:
+        if not _mirrors:
+            here = deck()
+            _mirrors.append(open_mirror(here.settings, here.mlflow))
+        return _mirrors[0]
+
+
+def close_mirror() -> None:
+    """Let the mirror's file go; the next ``mirror()`` opens it again."""
+    with _opening:
+        while _mirrors:
+            _mirrors.pop().close()
 
 
 def read(name: str, call: Callable[[], T], *args: object) -> T:

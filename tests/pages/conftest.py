@@ -15,6 +15,7 @@ from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.local_script_runner import LocalScriptRunner
 
 from core.processes import ROOT
+from core.ui.deck import close_mirror
 from core.ui.errors import on_script_error
 
 HOSTILE = '![](http://127.0.0.1:9/x) :red[x] <script>alert(1)</script> $a$ `b` \u202eltr "q" ' + (
@@ -63,10 +64,11 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 @pytest.fixture
 def fresh_caches() -> Iterator[None]:
-    """No answer of another test is remembered."""
+    """No answer of another test is remembered, and no mirror of another store is open."""
     st.cache_data.clear()
     st.cache_resource.clear()
     yield
+    close_mirror()
     st.cache_data.clear()
     st.cache_resource.clear()
 

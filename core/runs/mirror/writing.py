@@ -1,0 +1,160 @@
+"""From a batch to the mirror's rows: only what differs is written."""
+
+import duckdb
+import pyarrow as pa
+
+from core.mlflow_api.batch import Batch
+from core.mlflow_api.nouns import PARENT_TAG
+from core.runs.mirror.tables import DERIVED, KINDS, OF_RUN
+
+# Text such as 1_000, nan and inf is no number to anybody who compares.
+_NUMBER = (
+    "CASE WHEN NOT contains(value, '_') AND isfinite(TRY_CAST(value AS DOUBLE)) "
+    "THEN TRY_CAST(value AS DOUBLE) END"
+)
+_COLUMNS = {
+    "metrics": "value, is_nan, step, timestamp",
+    "params": f"value, {_NUMBER}",
+    "tags": "value",
+}
+_RUN = (
+    "run_id, experiment_id, name, status, user_id, start_time, end_time, artifact_uri, "
+    "lifecycle_stage, parent_id"
+)
+
+
+def write(connection: duckdb.DuckDBPyConnection, batch: Batch) -> int:
+    """Put the batch's runs into the mirror, replacing what it held of them.
+
+    Runs that the mirror holds exactly so are not touched.
+
+    Returns:
+        How many runs were new or differed.
+    """
+    if not len(batch):
+        return 0
+    given = {
+        "given_runs": batch.runs,
+        "given_metrics": batch.metrics,
+        "given_params": batch.params,
+        "given_tags": batch.tags,
+        "given_datasets": batch.datasets,
+    }
+    for name, table in given.items():
+        connection.register(name, table)
+    try:
+        connection.execute("BEGIN")
+        try:
+            changed = _write(connection)
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+        connection.execute("COMMIT")
+    finally:
+        for name in given:
+            connection.unregister(name)
+    return changed
+
+
+def forget(connection: duckdb.DuckDBPyConnection, run_ids: list[str]) -> int:
+    """Remove runs with all that belongs to them; says how many there were."""
+    connection.register("gone", pa.table({"run_id": pa.array(run_ids, pa.string())}))
+    try:
+        connection.execute("BEGIN")
+        connection.execute(
+            "CREATE OR REPLACE TEMP TABLE changed AS "
+            "SELECT no AS run FROM runs SEMI JOIN gone USING (run_id)"
+        )
+        _delete_changed(connection, (*OF_RUN, *DERIVED))
+        connection.execute("DELETE FROM runs WHERE no IN (SELECT run FROM changed)")
+        connection.execute("COMMIT")
+        return _one(connection, "SELECT count(*) FROM changed")
+    finally:
+        connection.unregister("gone")
+
+
+def _write(c: duckdb.DuckDBPyConnection) -> int:
+    c.execute(
+        "CREATE OR REPLACE TEMP TABLE incoming AS "
+        "SELECT coalesce(runs.no, (SELECT coalesce(max(no), 0) FROM runs) "
+        "  + row_number() OVER (PARTITION BY runs.no IS NULL))::INTEGER AS no, "
+        "runs.no IS NOT NULL AS held, given_runs.*, parents.value AS parent_id "
+        "FROM given_runs LEFT JOIN runs USING (run_id) LEFT JOIN "
+        "(SELECT run_id, value FROM given_tags WHERE key = ?) parents USING (run_id)",
+        [PARENT_TAG],
+    )
+    for table, kind in KINDS.items():
+        c.execute(
+            "INSERT INTO keys SELECT (SELECT coalesce(max(id), 0) FROM keys) "
+            "  + row_number() OVER (), ?, key "
+            f"FROM (SELECT DISTINCT key FROM given_{table}) "
+            "WHERE key NOT IN (SELECT name FROM keys WHERE kind = ?)",
+            [kind, kind],
+        )
+    if not _one(c, "SELECT count(*) FROM incoming WHERE held"):
+        for table in OF_RUN:
+            c.execute(f"INSERT INTO {table} {_numbered(table)}")
+        c.execute(f"INSERT INTO runs SELECT no, {_RUN} FROM incoming")
+        return _one(c, "SELECT count(*) FROM incoming")
+    return _replace(c)
+
+
+def _replace(c: duckdb.DuckDBPyConnection) -> int:
+    """Write a batch of which the mirror holds some runs already."""
+    for table in OF_RUN:
+        c.execute(f"CREATE OR REPLACE TEMP TABLE new_{table} AS {_numbered(table)}")
+    differ = "CREATE OR REPLACE TEMP TABLE changed{} AS SELECT DISTINCT run FROM ({})"
+    # Derived rows outlive a change that does not touch the metrics.
+    c.execute(differ.format("_metrics", _difference("metrics")))
+    _delete_changed(c, DERIVED, "changed_metrics")
+    others = [_difference(table) for table in OF_RUN if table != "metrics"]
+    run = f"no AS run, {_RUN}"
+    others += [
+        f"(SELECT {run} FROM incoming EXCEPT SELECT {run} FROM runs)",
+        "SELECT run FROM changed_metrics",
+    ]
+    c.execute(differ.format("", " UNION ALL ".join(f"SELECT run FROM ({one})" for one in others)))
+    _delete_changed(c, OF_RUN)
+    c.execute("DELETE FROM runs WHERE no IN (SELECT run FROM changed)")
+    for table in OF_RUN:
+        c.execute(
+            f"INSERT INTO {table} SELECT * FROM new_{table} WHERE run IN (SELECT run FROM changed)"
+        )
+        c.execute(f"DROP TABLE new_{table}")
+    c.execute(
+        f"INSERT INTO runs SELECT no, {_RUN} FROM incoming WHERE no IN (SELECT run FROM changed)"
+    )
+    return _one(c, "SELECT count(*) FROM changed")
+
+
+def _numbered(table: str) -> str:
+    """The given rows of one table with numbers in place of run ids and names."""
+    if table == "datasets":
+        return (
+            "SELECT incoming.no AS run, g.name, g.digest, g.context "
+            "FROM given_datasets g JOIN incoming USING (run_id)"
+        )
+    return (
+        f"SELECT incoming.no AS run, keys.id AS key, {_COLUMNS[table]} "
+        f"FROM given_{table} g JOIN incoming USING (run_id) "
+        f"JOIN keys ON keys.name = g.key AND keys.kind = '{KINDS[table]}'"
+    )
+
+
+def _difference(table: str) -> str:
+    """The rows that are only held, and those that are only given."""
+    held = f"SELECT * FROM {table} WHERE run IN (SELECT no FROM incoming WHERE held)"
+    new = f"SELECT * FROM new_{table}"
+    return f"(({held}) EXCEPT ALL ({new})) UNION ALL (({new}) EXCEPT ALL ({held}))"
+
+
+def _delete_changed(
+    c: duckdb.DuckDBPyConnection, tables: tuple[str, ...], changed: str = "changed"
+) -> None:
+    for table in tables:
+        c.execute(f"DELETE FROM {table} WHERE run IN (SELECT run FROM {changed})")
+
+
+def _one(c: duckdb.DuckDBPyConnection, sql: str) -> int:
+    # All rows are fetched: a connection with a result left over refuses further work.
+    return int(c.execute(sql).fetchall()[0][0])
