@@ -97,6 +97,21 @@ class Tracking:
             t("mlflow.action.restore_experiment"), lambda c: c.restore_experiment(checked)
         )
 
+    def set_experiment_tag(self, experiment_id: str, key: str, value: str) -> None:
+        """Write one tag of an experiment, of at most 20,000 characters."""
+        checked = ids.experiment_id(experiment_id)
+        self._gateway.write(
+            t("mlflow.action.tag_experiment"),
+            lambda c: c.set_experiment_tag(checked, key, value),
+        )
+
+    def delete_experiment_tag(self, experiment_id: str, key: str) -> None:
+        """Remove one tag of an experiment."""
+        checked = ids.experiment_id(experiment_id)
+        self._gateway.write(
+            t("mlflow.action.tag_experiment"), lambda c: c.delete_experiment_tag(checked, key)
+        )
+
     def search(
         self,
         experiment_ids: Sequence[str],
