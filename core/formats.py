@@ -28,6 +28,19 @@ def number(value: float | int | str | None, digits: int = 4) -> str:
     return f"{value:,.{decimals}f}"
 
 
+def alike(*values: float) -> tuple[str, ...]:
+    """Numbers that belong together, such as a mean and its interval, to one decimal place.
+
+    As many decimals as show two digits of how far apart they lie: 0.012, 0.004, 0.020.
+    """
+    width = max(values) - min(values)
+    most = max(abs(value) for value in values)
+    if not (math.isfinite(width) and width > 0) or not 1e-5 < most < 1e9 or width < 1e-9:
+        return tuple(number(value) for value in values)
+    decimals = max(0, 1 - math.floor(math.log10(width)))
+    return tuple(f"{round(value, decimals) + 0.0:,.{decimals}f}" for value in values)
+
+
 def count(n: int | None) -> str:
     """A whole number, thousands grouped."""
     return NONE if n is None else f"{n:,}"
