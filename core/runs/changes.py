@@ -31,7 +31,7 @@ def rename_run(mlflow: Mlflow, run_id: str, name: str) -> None:
     Raises:
         InvalidInput: it is blank or too long.
     """
-    mlflow.tracking.rename_run(run_id, _name(name))
+    mlflow.tracking.rename_run(run_id, good_name(name))
 
 
 def describe_run(mlflow: Mlflow, run_id: str, note: str, before: str) -> None:
@@ -55,7 +55,7 @@ def create_experiment(mlflow: Mlflow, name: str, description: str = "") -> str:
         InvalidInput: the name is blank or too long.
         Conflict: there is one of that name, perhaps a deleted one.
     """
-    kept = _name(name)
+    kept = good_name(name)
     there = mlflow.tracking.experiment_by_name(kept)
     if there is not None:
         key = "deleted" if there.lifecycle_stage == "deleted" else "active"
@@ -76,7 +76,12 @@ def restore_experiments(mlflow: Mlflow, experiment_ids: Sequence[str]) -> None:
         mlflow.tracking.restore_experiment(experiment_id)
 
 
-def _name(name: str) -> str:
+def good_name(name: str) -> str:
+    """A name for a run or an experiment, without blanks around it.
+
+    Raises:
+        InvalidInput: it is blank or too long.
+    """
     kept = name.strip()
     if not kept:
         raise InvalidInput(t("runs.name.blank"), field="name")
