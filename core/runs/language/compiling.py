@@ -102,14 +102,15 @@ class _Compiler:
             parts = [self.condition(p) for p in of.parts]
             return _Sql(word.join(f"({p.text})" for p in parts), _values(*parts))
         if isinstance(of, tree.Not):
-            part = self.condition(of.part)
-            return _Sql(f"NOT ({part.text})", part.values)
+            return _negated(self.condition(of.part), negated=True)
         if isinstance(of, tree.Missing):
             return self._missing(of.left)
         if isinstance(of, tree.IsNan):
             return self._is_nan(of.left)
         if isinstance(of, tree.Like):
-            return self._per_value(of.left, lambda column: self._like(of, column))
+            return self._per_value(
+                of.left, lambda c: _negated(self._like(of, c), negated=of.negated)
+            )
         if isinstance(of, tree.OneOf):
             return self._one_of(of)
         if isinstance(of, tree.Between):
@@ -136,13 +137,17 @@ class _Compiler:
         return type_of(of.left) == type_of(of.right) == "open" and of.sign in ("=", "!=")
 
     def _one_of(self, of: tree.OneOf) -> _Sql:
-        if all(isinstance(v, tree.Text) for v in of.values) and type_of(of.left) != "time":
-            texts = [v.value for v in of.values if isinstance(v, tree.Text)]
+        texts = [v.value for v in of.values if isinstance(v, tree.Text)]
+        if len(texts) == len(of.values) and type_of(of.left) != "time":
             return self._per_value(
-                of.left, lambda c: _Sql(f"list_contains(?::VARCHAR[], {c.text})",
-                                        (texts, *c.values))
-            )  # fmt: skip
-        return self.condition(tree.AnyOf(tuple(tree.Compare("=", of.left, v) for v in of.values)))
+                of.left,
+                lambda c: _negated(
+                    _Sql(f"list_contains(?::VARCHAR[], {c.text})", (texts, *c.values)),
+                    negated=of.negated,
+                ),
+            )
+        any_of = tree.AnyOf(tuple(tree.Compare("=", of.left, v) for v in of.values))
+        return _negated(self.condition(any_of), negated=of.negated)
 
     def _between(self, of: tree.Between) -> _Sql:
         low = tree.Compare(">=", of.left, of.low)
@@ -230,8 +235,10 @@ class _Compiler:
         if operand.kind == "attribute":
             return _Value(self._attribute(operand.name))
         row = self._row(operand.kind, operand.name)
-        number = f"{row}.number" if operand.kind == "params" else f"TRY_CAST({row}.value AS DOUBLE)"
-        return _Value(_Sql(number), _Sql(f"isnan({number})"))
+        if operand.kind == "params":
+            return _Value(_Sql(f"{row}.number"))
+        number = f"TRY_CAST({row}.value AS DOUBLE)"
+        return _Value(_Sql(f"CASE WHEN isfinite({number}) THEN {number} END"))
 
     def _arithmetic(self, operand: tree.Arithmetic) -> _Value:
         left, right = (_with_nan(self._number(o)) for o in (operand.left, operand.right))
@@ -365,6 +372,10 @@ _EXPRESSIONS = {
 
 def _is_many(operand: tree.Named) -> bool:
     return operand.kind == "dataset" or (operand.kind, operand.name) == ("attribute", "registered")
+
+
+def _negated(of: _Sql, *, negated: bool) -> _Sql:
+    return _Sql(f"NOT ({of.text})", of.values) if negated else of
 
 
 def _values(*parts: _Sql) -> tuple[object, ...]:

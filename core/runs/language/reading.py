@@ -101,12 +101,11 @@ class _Reader:
             parts = tuple(self.condition(p) for p in _flat(node))
             return tree.AllOf(parts) if isinstance(node, exp.And) else tree.AnyOf(parts)
         if isinstance(node, exp.Not):
-            return tree.Not(self.condition(node.this))
+            return self._not(node.this)
         if type(node) in _SIGNS:
             return self._comparison(_SIGNS[type(node)], node)
         if type(node) in _PATTERNS:
-            made: tree.Condition = self._like(node)
-            return tree.Not(made) if node.args.get("negate") else made
+            return self._like(node)
         if isinstance(node, exp.In):
             return self._one_of(node)
         if isinstance(node, exp.Between):
@@ -114,6 +113,15 @@ class _Reader:
         if isinstance(node, exp.Is):
             return self._missing(node)
         return self._true(node)
+
+    def _not(self, node: exp.Expr) -> tree.Condition:
+        inner = self.condition(node)
+        if isinstance(node, exp.In) and isinstance(inner, tree.OneOf):
+            # sqlglot makes the same of NOT x IN (…) and x NOT IN (…).
+            last = max(n for n in self._numbers(node.this))
+            if self._pieces[last + 1].upper == "NOT":
+                return tree.OneOf(inner.left, inner.values, negated=True)
+        return tree.Not(inner)
 
     def _comparison(self, sign: tree.Sign, node: exp.Expr) -> tree.Condition:
         left = self.operand(node.this, first=True)
@@ -131,7 +139,7 @@ class _Reader:
         pattern = self.operand(node.expression)
         if not isinstance(pattern, tree.Text):
             raise invalid(t("query.error.like_right", way=way), pattern.at)
-        return tree.Like(way, left, pattern)
+        return tree.Like(way, left, pattern, bool(node.args.get("negate")))
 
     def _one_of(self, node: exp.In) -> tree.Condition:
         left = self.operand(node.this, first=True)
@@ -385,20 +393,21 @@ class _Reader:
     def _piece(self, node: exp.Expr) -> Piece:
         return self._pieces[int(node.name)]
 
+    def _numbers(self, node: exp.Expr | None) -> list[int]:
+        """The numbers of the pieces under a node that are names, values or functions."""
+        return sorted(int(n.name) for n in node.walk() if isinstance(n, _NUMBERED)) if node else []
+
     def _place(self, node: exp.Expr | None) -> int:
         """Where the first piece under a node stands; the text's start where that is unknown."""
-        found = [self._piece(n) for n in node.walk() if _is_numbered(n)] if node else []
-        return min((p.at for p in found), default=0)
+        return self._pieces[min(self._numbers(node), default=0)].at
 
     def _typed(self, node: exp.Expr | None) -> str:
-        found = [self._piece(n) for n in node.walk() if _is_numbered(n)] if node else []
-        if not found:
-            return ""
-        first, last = min(p.at for p in found), max(found, key=lambda p: p.at)
-        inside = [p.text for p in self._pieces if first <= p.at <= last.at]
-        return " ".join(inside)[:80]
+        found = self._numbers(node)
+        inside = self._pieces[found[0] : found[-1] + 1] if found else []
+        return " ".join(p.text for p in inside)[:80]
 
 
+_NUMBERED = (exp.Identifier, exp.Literal, exp.Anonymous)
 _COMPARABLE = {
     ("number", "number"),
     ("number", "open"),
@@ -469,10 +478,6 @@ def _flat(node: exp.And | exp.Or) -> list[exp.Expr]:
         parts.append(rest.expression)
         rest = _bare(rest.this)
     return [rest, *reversed(parts)]
-
-
-def _is_numbered(node: exp.Expr) -> bool:
-    return isinstance(node, exp.Identifier | exp.Literal | exp.Anonymous)
 
 
 def _unquoted(name: str) -> str:

@@ -101,10 +101,15 @@ class Compare:
 
 @dataclass(frozen=True)
 class OneOf:
-    """``left IN (values)``."""
+    """``left IN (values)``, or ``left NOT IN (values)``.
+
+    Where a run can have several, as data sets, NOT IN asks for one that is not in the list, while
+    NOT before the whole says that none is.
+    """
 
     left: Operand
     values: tuple[Constant, ...]
+    negated: bool = False
 
 
 @dataclass(frozen=True)
@@ -118,11 +123,14 @@ class Between:
 
 @dataclass(frozen=True)
 class Like:
-    """``left LIKE pattern``, with ``way`` LIKE, ILIKE (any case) or RLIKE (regular expression)."""
+    """``left LIKE pattern``, with ``way`` LIKE, ILIKE (any case) or RLIKE (regular expression);
+    ``negated`` as in ``OneOf``.
+    """
 
     way: Way
     left: Named
     pattern: Text
+    negated: bool = False
 
 
 @dataclass(frozen=True)
