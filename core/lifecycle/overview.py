@@ -10,6 +10,7 @@ from core.ledger import Ledger
 from core.mlflow_api import Mlflow
 from core.mlflow_api.nouns import Experiment, ModelVersion
 from core.registry.catalogue import holders
+from core.runs.mirror import Mirror
 from core.runs.query import RunQuery, query
 from core.serving import endpoints
 from core.serving.endpoints import Endpoint
@@ -18,7 +19,8 @@ from core.training import jobs
 from core.training.jobs import Job
 
 _LATEST = 8
-MOST_EXPERIMENTS = 100
+_PATIENCE = 1.5
+"""Seconds to wait for a first answer about runs."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,8 @@ class Overview:
 
     experiments: tuple[Experiment, ...]
     latest: tuple[LatestRun, ...]
+    all_runs_read: bool
+    """Whether every run was read: only then none means none."""
     models: int
     versions: int
     production: tuple[Served, ...]
@@ -76,12 +80,7 @@ class Overview:
     @property
     def untouched(self) -> bool:
         """Whether nothing has been done in this store yet."""
-        return not self.latest and not self.models
-
-    @property
-    def latest_of(self) -> int:
-        """How many experiments the latest runs were looked for in."""
-        return min(len(self.experiments), MOST_EXPERIMENTS)
+        return self.all_runs_read and not self.latest and not self.models
 
 
 def work(ledger: Ledger, *, worker_runs: bool) -> Work:
@@ -99,20 +98,20 @@ def work(ledger: Ledger, *, worker_runs: bool) -> Work:
     )
 
 
-def overview(mlflow: Mlflow, at_work: Work) -> Overview:
+def overview(mlflow: Mlflow, mirror: Mirror, at_work: Work) -> Overview:
     """Gather what is in MLflow, in a few calls.
 
     Raises:
         DeckError: MLflow does not answer.
     """
     experiments = mlflow.tracking.experiments()
-    ids = [e.id for e in experiments[:MOST_EXPERIMENTS]]
     versions = mlflow.registry.all_versions()
     names = {v.model for v in versions}
     production = served(versions, at_work.endpoints)
     return Overview(
         experiments=tuple(experiments),
-        latest=latest(mlflow, ids),
+        latest=latest(mirror, [e.id for e in experiments]),
+        all_runs_read=mirror.coverage.complete,
         models=len(names),
         versions=len(versions),
         production=production,
@@ -128,11 +127,16 @@ def overview(mlflow: Mlflow, at_work: Work) -> Overview:
     )
 
 
-def latest(mlflow: Mlflow, experiment_ids: Sequence[str]) -> tuple[LatestRun, ...]:
-    """The runs that began last, without those nested in others."""
-    # More are read than shown: folds of a cross-validation would crowd out all else.
-    frame = query(mlflow, RunQuery(tuple(experiment_ids), columns=(), limit=4 * _LATEST)).frame
-    rows = frame[frame["parent_id"].isna()].head(_LATEST)
+def latest(mirror: Mirror, experiment_ids: Sequence[str]) -> tuple[LatestRun, ...]:
+    """The runs that began last, without those nested in others.
+
+    Args:
+        experiment_ids: the experiments that MLflow lists for this person.
+    """
+    mirror.want(experiment_ids)
+    mirror.settle(experiment_ids, _PATIENCE)
+    asked = RunQuery(columns=(), limit=_LATEST, nesting="top")
+    rows = query(mirror, asked, frozenset(experiment_ids)).frame
     return tuple(
         LatestRun(r.run_id, r.name, r.status, r.experiment_id, _moment(r.started_at))
         for r in rows.itertuples(index=False)

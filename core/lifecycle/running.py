@@ -9,11 +9,11 @@ from datetime import timedelta
 
 import psutil
 
+from core import locks
 from core.errors import Busy, DeckError
 from core.ledger import Ledger, now
 from core.ledger import processes as ledger_processes
 from core.ledger.processes import Process
-from core.lifecycle import locks
 from core.lifecycle.deck import Deck
 from core.lifecycle.worker import Worker
 from core.processes import alive, read_ending

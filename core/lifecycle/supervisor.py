@@ -9,8 +9,8 @@ from collections.abc import Callable
 from core.errors import DeckError
 from core.ledger import processes as ledger_processes
 from core.lifecycle.deck import Deck
-from core.lifecycle.locks import is_locked
 from core.lifecycle.running import overview
+from core.locks import is_locked
 from core.processes import ROOT, start, this_process
 from core.settings import Settings
 from core.texts import t

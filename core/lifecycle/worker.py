@@ -13,10 +13,10 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from hashlib import sha256
 
+from core import locks
 from core.errors import DeckError
 from core.ledger import leases, now
 from core.ledger import processes as ledger_processes
-from core.lifecycle import locks
 from core.lifecycle.deck import Deck, open_deck
 from core.processes import ROOT, reap, this_process
 from core.registry.transitions import settle_all

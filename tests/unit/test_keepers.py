@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from core import locks
 from core.errors import LedgerFailed
 from core.ledger import now, schema
 from core.ledger import processes as ledger_processes
-from core.lifecycle import locks, running, supervisor, worker
+from core.lifecycle import running, supervisor, worker
 from core.lifecycle.deck import Deck, open_deck
 from core.mlflow_api.nouns import ModelVersion
 from core.mlflow_api.scoring import Identity
