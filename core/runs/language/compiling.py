@@ -160,8 +160,10 @@ class _Compiler:
             if _is_many(operand):
                 hit = self._many(operand, lambda c: _Sql(f"{c.text} IS NOT NULL"))
                 return _Sql(f"{hit} IS NOT TRUE")
-            if type_of(operand) in ("text", "truth"):
-                return _Sql(f"{self._attribute(operand.name).text} IS NULL")
+            if type_of(operand) == "text":
+                return _Sql(f"NULLIF({self._attribute(operand.name).text}, '') IS NULL")
+            if type_of(operand) == "truth":
+                return _Sql("FALSE")
         return _Sql(f"{self._number(operand).sql.text} IS NULL", self._number(operand).sql.values)
 
     def _is_nan(self, operand: tree.Operand) -> _Sql:
@@ -201,9 +203,6 @@ class _Compiler:
                 raise invalid(t("query.error.ago"), operand.at) from error
             return _Sql("?", (self._milliseconds(at),))
         value = operand.value if isinstance(operand, tree.Number) else 0
-        if isinstance(value, float) and not self._sqlite and abs(value) < _LARGEST:
-            # PostgreSQL is told that a moment is a whole number, and rounds to one.
-            value = round(value)
         return _Sql("?", (value if abs(value) <= _LARGEST else float(value),))
 
     def _moment(self, text: tree.Text) -> tuple[datetime, bool]:
@@ -359,7 +358,8 @@ _COLUMNS = {"min": "minimum", "max": "maximum", "first": "first", "last": "last"
 _EXPRESSIONS = {
     "run_id": "r.run_id",
     "status": "r.status",
-    "user_id": "r.user_id",
+    # The client cannot tell nobody from "", which is what MLflow keeps where nobody is named.
+    "user_id": "COALESCE(r.user_id, '')",
     "artifact_uri": "r.artifact_uri",
     "experiment_id": "r.experiment_id",
     "parent": "r.parent_id",

@@ -126,7 +126,8 @@ def tokens(found: list[Piece]) -> list[Token]:
         ended = after in _VALUES or (bool(made) and found[index - 1].is_text)
         if kind == TokenType.IDENTIFIER and ended:
             # Before IS and IN, MLflow takes all of it for one strange name: nobody means that.
-            if index + 1 < len(found) and found[index + 1].upper in ("IS", "IN", "NOT"):
+            follows = found[index + 1].upper if index + 1 < len(found) else ""
+            if follows in ("IS", "IN", "NOT") and after != TokenType.NULL:
                 raise invalid(t("query.error.side_by_side", typed=piece.text[:80]), piece.at)
             made.append(_token(TokenType.AND, index, piece))
         made.append(_token(kind, index, piece))
