@@ -56,6 +56,12 @@ class Settings(BaseSettings):
         description="Modeldeck's own database, sqlite:/// or postgresql://. "
         "Empty: a SQLite file under the home folder.",
     )
+    mirror_uri: str = Field(
+        default="",
+        description="Database of the tracking server (sqlite:////… or postgresql://…), from which "
+        "runs are read in bulk, and which is never written to. Empty: the tracking store itself, "
+        "where it is such a database.",
+    )
     host: str = Field(default="127.0.0.1", description="Address that the page server listens on.")
     port: int = Field(
         default=8501, ge=1, le=65535, description="Port that the page server listens on."
@@ -187,6 +193,13 @@ class Settings(BaseSettings):
             raise ValueError("must be sqlite:////… or postgresql://…")
         # SQLAlchemy would look for psycopg2 under the plain name; psycopg 3 is what is installed.
         return _absolute_sqlite(value.replace("postgresql://", "postgresql+psycopg://", 1))
+
+    @field_validator("mirror_uri", mode="after")
+    @classmethod
+    def _mirror_scheme(cls, value: str) -> str:
+        if value and _scheme(value) not in ("sqlite", "postgresql"):
+            raise ValueError("must be sqlite:////… or postgresql://…")
+        return _absolute_sqlite(value)
 
     @model_validator(mode="after")
     def _fill(self) -> Self:

@@ -1,7 +1,7 @@
 """Many runs at once, as columns: what every source of runs hands to the run mirror."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,6 +58,13 @@ class Batch:
 
     def __len__(self) -> int:
         return int(self.runs.num_rows)
+
+    @classmethod
+    def joined(cls, batches: "Sequence[Batch]") -> "Batch":
+        """Several batches as one; none of them is an empty one."""
+        given = [(b.runs, b.params, b.metrics, b.tags, b.datasets) for b in batches]
+        empty = tuple(s.empty_table() for s in (RUNS, PARAMS, METRICS, TAGS, DATASETS))
+        return cls(*(pa.concat_tables(tables) for tables in zip(empty, *given, strict=True)))
 
     def in_order(self) -> "Batch":
         """The same rows, each table sorted by all its columns."""

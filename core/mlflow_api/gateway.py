@@ -187,6 +187,11 @@ class Gateway:
                 self._prober = self._askers.submit(self._keep_asking)
             return False
 
+    @property
+    def is_away(self) -> bool:
+        """Whether the last that was heard of the server was a failure."""
+        return self._breaker.is_open
+
     def close(self) -> None:
         """Let the pools' threads go; running calls are not waited for."""
         self._closed.set()
@@ -410,6 +415,11 @@ class Breaker:
         self._failed = False
         self._probing = threading.local()
         self._probe_running = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the last call failed."""
+        return self._failed
 
     def enter(self) -> bool:
         """Whether a call may be made now; each True is followed by one ``leave``."""

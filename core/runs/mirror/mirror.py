@@ -1,26 +1,28 @@
-"""One tracking store's mirror: its database, what it covers, and the thread that keeps it fresh."""
+"""One tracking store's mirror, as the rest of Modeldeck sees it."""
 
-import itertools
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from pathlib import Path
+import os
+import time
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
 import duckdb
 
 from core.mlflow_api import Mlflow
 from core.mlflow_api.batch import Batch
+from core.mlflow_api.bulk import Bulk, can_be_read
 from core.mlflow_api.ids import is_run_id
-from core.runs.mirror import writing
-from core.runs.mirror.source import ClientSource
-from core.runs.mirror.tables import create_all
+from core.runs.mirror.client import ClientFeed
+from core.runs.mirror.database import DatabaseFeed
+from core.runs.mirror.files import Place, connect, open_place
+from core.runs.mirror.holding import Holding
+from core.runs.mirror.sync import Sync
 from core.settings import Settings
 
-_REVISIONS = itertools.count(1)
-"""One count for the process: a mirror that is opened anew has no revision of the one before."""
+_TELL_SECONDS = 600.0
+"""How long it is told that a file was rebuilt."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Coverage:
     """Whether everything was read once."""
     source: Literal["database", "client"] = "client"
     at: datetime | None = None
-    """When MLflow was last looked at; None: never."""
+    """When MLflow was last looked at; None: not yet by this process."""
     notice: str = ""
     """What a person should know about this mirror, plain text."""
     reading: bool = False
@@ -48,128 +50,122 @@ class Mirror:
     Args:
         mlflow: the store.
         connection: an open database, this mirror's own.
+        bulk: the store's database, where this process may read it.
+        certain: whether ``bulk`` needs no look whether it is this store's.
+        place: the file behind ``connection``, where there is one.
     """
 
-    def __init__(self, mlflow: Mlflow, connection: duckdb.DuckDBPyConnection) -> None:
-        self._mlflow = mlflow
-        self._connection = connection
-        self._lock = threading.RLock()
-        self.source = ClientSource(mlflow)
-        self.revision = next(_REVISIONS)
-        self.coverage = Coverage(source=self.source.kind)
-        connection.execute(create_all())
+    def __init__(
+        self,
+        mlflow: Mlflow,
+        connection: duckdb.DuckDBPyConnection,
+        bulk: Bulk | None = None,
+        *,
+        certain: bool = True,
+        place: Place | None = None,
+    ) -> None:
+        scheme = mlflow.gateway.tracking_uri.partition(":")[0].partition("+")[0]
+        known = None if scheme in ("http", "https") else scheme
+        self.dialect: str | None = bulk.dialect if bulk else known
+        """What kind of database MLflow itself keeps its runs in, where that is known."""
+        self._holding = Holding(connection)
+        self._sync = Sync(mlflow, self._holding, bulk, certain=certain)
+        self._place = place
+        self._opened_at = time.monotonic()
 
     @classmethod
     def in_memory(cls, mlflow: Mlflow) -> "Mirror":
-        """A mirror without a file and without a thread: ``fill`` reads everything."""
-        return cls(mlflow, connect(":memory:"))
+        """A mirror without a file and without a thread, fed by the client: ``fill`` it."""
+        return cls(mlflow, connect(None))
 
     @property
-    def dialect(self) -> str | None:
-        """What kind of database MLflow itself keeps its runs in, where that is known."""
-        scheme = self._mlflow.gateway.tracking_uri.partition(":")[0].partition("+")[0]
-        return None if scheme in ("http", "https") else scheme
+    def revision(self) -> int:
+        """Grows with every change; no two mirrors of a process have one in common."""
+        return self._holding.revision
+
+    @property
+    def coverage(self) -> Coverage:
+        """What is held now."""
+        holding, sync = self._holding, self._sync
+        return Coverage(
+            runs=holding.runs,
+            total=holding.runs if holding.complete else holding.total,
+            complete=holding.complete,
+            source=sync.feed.kind,
+            at=sync.at,
+            notice=" ".join(n for n in (self._file_notice(), sync.notice) if n),
+            reading=sync.reading,
+        )
+
+    @property
+    def source(self) -> ClientFeed | DatabaseFeed:
+        """Where the runs come from; ``metric_aggregates`` answers there or is None."""
+        return self._sync.feed
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """A connection of the caller's own to read from; to be closed (``with``)."""
-        return self._connection.cursor()
+        return self._holding.cursor()
 
-    @contextmanager
-    def writing(self, *, changes: bool = True) -> Iterator[duckdb.DuckDBPyConnection]:
+    def writing(self, *, changes: bool = True) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
         """The one connection that writes, alone, in a transaction.
 
         Args:
-            changes: whether what is written may change an answer: then the revision grows.
+            changes: whether an answer may change by what is written: then the revision grows.
         """
-        with self._lock:
-            self._connection.execute("BEGIN")
-            try:
-                yield self._connection
-            except BaseException:
-                self._connection.execute("ROLLBACK")
-                raise
-            self._connection.execute("COMMIT")
-            if changes:
-                self._changed()
+        return self._holding.writing(changes=changes)
 
     def write(self, batch: Batch) -> int:
         """Put runs in, replacing what was held of them; says how many were new or differed."""
-        with self._lock:
-            changed = writing.write(self._connection, batch)
-            if changed:
-                self._changed()
-            return changed
+        return self._holding.write(batch)
 
     def fill(self) -> None:
-        """Read everything once, and return when it is there."""
-        for batch in self.source.batches(self.source.experiments()):
-            self.write(batch)
-        self.read_registered()
-        self.coverage = replace(
-            self.coverage, complete=True, total=self.coverage.runs, at=datetime.now(UTC)
-        )
+        """Read everything, late edits too, and return when it is there."""
+        self._sync.fill()
 
-    def read_registered(self) -> None:
-        """Read which runs have registered versions."""
-        versions = self._mlflow.registry.all_versions()
-        rows = sorted({(v.run_id, v.model, v.version) for v in versions if v.run_id})
-        with self._lock:
-            held = self._connection.execute("SELECT * FROM registered ORDER BY ALL").fetchall()
-            if held == rows:
-                return
-            with self.writing() as c:
-                c.execute("DELETE FROM registered")
-                if rows:
-                    c.executemany("INSERT INTO registered VALUES (?, ?, ?)", rows)
-
-    def reread(self, run_ids: Sequence[str]) -> None:
-        """Read these runs again now; those that MLflow no longer has are removed."""
-        wanted = [i for i in dict.fromkeys(run_ids) if is_run_id(i)]
-        found: set[str] = set()
-        for batch in self.source.read(wanted):
-            self.write(batch)
-            found |= set(batch.runs.column("run_id").to_pylist())
-        self._forget([i for i in wanted if i not in found])
+    def refresh(self) -> None:
+        """Look now at what is new, running or has just ended, and return when it is there."""
+        self._sync.refresh()
 
     def want(self, experiment_ids: Sequence[str]) -> None:
-        """Tell that a page looks at these experiments."""
+        """Tell that a page looks at these experiments: they are read first, and often."""
+        self._holding.wanted.add(experiment_ids)
 
     def settle(self, experiment_ids: Sequence[str], seconds: float) -> None:
         """Wait, no longer than ``seconds``, for a first answer about these experiments."""
-        if not self.coverage.complete:
-            self.fill()
+        self._sync.settle(experiment_ids, seconds)
+
+    def reread(self, run_ids: Sequence[str]) -> None:
+        """Read these runs again now; those that MLflow no longer has are removed."""
+        self._sync.reread([i for i in dict.fromkeys(run_ids) if is_run_id(i)])
+
+    def start(self) -> None:
+        """Keep fresh from now on, in the background."""
+        self._sync.start()
 
     def close(self) -> None:
-        """End the thread and let the file go."""
-        with self._lock:
-            self._connection.close()
+        """End the background work and let the file go."""
+        self._sync.close()
+        self._holding.close()
+        if self._place is not None:
+            self._place.release()
 
-    def _forget(self, run_ids: list[str]) -> None:
-        with self._lock:
-            if run_ids and writing.forget(self._connection, run_ids):
-                self._changed()
-
-    def _changed(self) -> None:
-        rows = self._connection.execute("SELECT count(*) FROM runs").fetchall()
-        self.coverage = replace(self.coverage, runs=rows[0][0])
-        self.revision = next(_REVISIONS)
-
-
-def connect(place: str | Path) -> duckdb.DuckDBPyConnection:
-    """Open a DuckDB database that reaches for nothing but itself."""
-    return duckdb.connect(
-        str(place),
-        config={
-            "autoinstall_known_extensions": False,
-            "autoload_known_extensions": False,
-            "enable_external_access": False,
-            "memory_limit": "256MB",
-            "threads": 2,
-        },
-    )
+    def _file_notice(self) -> str:
+        place = self._place
+        tell = place and (place.own or time.monotonic() - self._opened_at < _TELL_SECONDS)
+        return place.notice if place and tell else ""
 
 
 def open_mirror(settings: Settings, mlflow: Mlflow) -> Mirror:
-    """The mirror of the store that ``mlflow`` speaks to."""
-    settings.home.mkdir(parents=True, exist_ok=True)
-    return Mirror.in_memory(mlflow)
+    """The mirror of the store that ``mlflow`` speaks to, reading in the background."""
+    uri = settings.mirror_uri or mlflow.gateway.tracking_uri
+    store = f"{mlflow.gateway.tracking_uri} {os.environ.get('MLFLOW_WORKSPACE', '')}"
+    place = open_place(settings.home / "mirror", store)
+    mirror = Mirror(
+        mlflow,
+        place.connection,
+        Bulk(uri) if can_be_read(uri) else None,
+        certain=uri == mlflow.gateway.tracking_uri,
+        place=place,
+    )
+    mirror.start()
+    return mirror

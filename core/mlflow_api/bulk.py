@@ -1,0 +1,202 @@
+"""MLflow's tracking database read in bulk over ADBC: tens of thousands of runs a second.
+
+Nothing is ever written. Tables and columns are those of MLflow's own classes, so that a release
+that renames one fails loudly, in a test.
+"""
+
+import json
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import quote
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from core.mlflow_api.batch import DATASETS, METRICS, PARAMS, RUNS, TAGS, Batch
+from core.mlflow_api.bulk_statements import statements
+from core.mlflow_api.convert import moment
+
+if TYPE_CHECKING:
+    from adbc_driver_manager.dbapi import Connection
+    from sqlalchemy import URL
+
+AGGREGATES = pa.schema(
+    [
+        ("run_id", pa.string()),
+        ("key", pa.string()),
+        ("count", pa.int64()),
+        ("minimum", pa.float64()),
+        ("maximum", pa.float64()),
+        ("first", pa.float64()),
+        ("last", pa.float64()),
+        ("mean", pa.float64()),
+        ("step_of_minimum", pa.int64()),
+        ("step_of_maximum", pa.int64()),
+    ]
+)
+
+_NULL_IF_EMPTY = {"name", "status", "user_id", "artifact_uri", "context"}
+_CONNECT_SECONDS = 3
+_STATEMENT_SECONDS = 60
+_BUSY_SECONDS = 5
+_ROWS_AT_ONCE = 65_536
+
+
+class BulkFailed(Exception):
+    """The database cannot be read in bulk; the message is for the log."""
+
+
+def can_be_read(uri: str) -> bool:
+    """Whether there is a driver for the database of this address."""
+    return uri.partition(":")[0].partition("+")[0] in ("sqlite", "postgresql")
+
+
+class Bulk:
+    """A tracking database to read from. Any thread may call; one at a time is served.
+
+    Every method raises ``BulkFailed`` where the database does not answer as it should, and what it
+    reads in one call belongs together.
+
+    Args:
+        uri: SQLAlchemy's address, sqlite:////… or postgresql://….
+    """
+
+    kind: Literal["database"] = "database"
+
+    def __init__(self, uri: str) -> None:
+        import sqlalchemy as sa
+
+        self._url = sa.make_url(uri)
+        self.dialect = self._url.get_backend_name()
+        self._statements = statements(self.dialect)
+        # What MLflow's client would ask for; where nobody made any, there is the default alone.
+        self._workspace = os.environ.get("MLFLOW_WORKSPACE", "").strip() or "default"
+        self._lock = threading.Lock()
+        self._connection: Connection | None = None
+
+    def version(self) -> int | None:
+        """A number that differs once somebody else has written; None where there is none."""
+        if self.dialect != "sqlite":
+            return None
+        with self._reading() as connection:
+            table = fetch(connection, "PRAGMA data_version", ())
+        return int(table.column(0)[0].as_py())
+
+    def experiments(self) -> dict[str, datetime | None]:
+        """All experiments of the workspace, deleted ones too: id → when it was made."""
+        with self._reading() as connection:
+            found = self._ask(connection, "experiments")
+        return {row["experiment_id"]: moment(row["creation_time"]) for row in found.to_pylist()}
+
+    def heads(self) -> pa.Table:
+        """All runs of the workspace (columns of ``RUNS``), newest first."""
+        with self._reading() as connection:
+            return _typed(self._ask(connection, "heads"), RUNS)
+
+    def read(self, run_ids: Sequence[str]) -> Batch:
+        """These runs with all that belongs to them; those that are gone are left out."""
+        ids = self._list(run_ids)
+        with self._reading() as connection:
+            runs, params, metrics, tags, datasets = (
+                _typed(self._ask(connection, name, ids=ids), schema)
+                for name, schema in (
+                    ("runs", RUNS),
+                    ("params", PARAMS),
+                    ("metrics", METRICS),
+                    ("tags", TAGS),
+                    ("datasets", DATASETS),
+                )
+            )
+        return Batch(runs, params, metrics, tags, datasets)
+
+    def metric_aggregates(self, run_ids: Sequence[str], keys: Sequence[str]) -> pa.Table:
+        """What the whole histories of some metrics come to (columns of ``AGGREGATES``).
+
+        NaN is left out of all but ``count``; ``first`` and ``last`` go by step, then by time.
+        """
+        with self._reading() as connection:
+            ids, names = self._list(run_ids), json.dumps(list(keys))
+            found = self._ask(connection, "aggregates", ids=ids, keys=names)
+        return _typed(found, AGGREGATES)
+
+    def close(self) -> None:
+        """Let the connection go."""
+        with self._lock:
+            self._disconnect()
+
+    def _list(self, run_ids: Sequence[str]) -> str:
+        return json.dumps(list(run_ids))
+
+    def _ask(self, connection: "Connection", name: str, **values: str) -> pa.Table:
+        statement = self._statements[name]
+        given = {"workspace": self._workspace, **values}
+        return fetch(connection, statement.text, statement.values(given))
+
+    @contextmanager
+    def _reading(self) -> Iterator["Connection"]:
+        """The connection, in a transaction that sees one moment of the database."""
+        from adbc_driver_manager.dbapi import Error
+
+        with self._lock:
+            try:
+                if self._connection is None:
+                    self._connection = open_connection(self._url)
+                yield self._connection
+                # A reader of SQLite that stays in its transaction keeps every writer waiting.
+                self._connection.rollback()
+            except (Error, OSError, pa.ArrowException) as error:
+                self._disconnect()
+                raise BulkFailed(str(error)[:500]) from error
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+def open_connection(url: "URL") -> "Connection":
+    """A connection that can only read, and waits a bounded time for whoever writes."""
+    if url.get_backend_name() == "sqlite":
+        from adbc_driver_sqlite import dbapi as sqlite
+
+        connection = sqlite.connect(f"file:{quote(url.database or '')}?mode=ro")
+        settings = [f"PRAGMA busy_timeout = {_BUSY_SECONDS * 1000}"]
+    else:
+        from adbc_driver_postgresql import dbapi as postgresql  # type: ignore[import-untyped]
+
+        plain = url.set(drivername="postgresql").update_query_dict(
+            {"connect_timeout": str(_CONNECT_SECONDS)}
+        )
+        connection = postgresql.connect(plain.render_as_string(hide_password=False))
+        settings = [
+            "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY",
+            f"SET statement_timeout = '{_STATEMENT_SECONDS}s'",
+        ]
+    with connection.cursor() as cursor:
+        for setting in settings:
+            cursor.execute(setting)
+    connection.commit()
+    return connection
+
+
+def fetch(connection: "Connection", sql: str, values: Sequence[object]) -> pa.Table:
+    """All rows of one statement; ``values`` are its parameters, in order."""
+    with connection.cursor() as cursor:
+        if "sqlite" in connection.adbc_get_info()["driver_name"].lower():
+            option = {"adbc.sqlite.query.batch_rows": str(_ROWS_AT_ONCE)}
+            cursor.adbc_statement.set_options(**option)
+        cursor.execute(sql, values or None)
+        return cursor.fetch_arrow_table()
+
+
+def _typed(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    typed = table.select(schema.names).cast(schema)
+    for name in _NULL_IF_EMPTY & set(schema.names):
+        column = typed.column(name)
+        some = pc.if_else(pc.equal(column, ""), pa.scalar(None, pa.string()), column)
+        typed = typed.set_column(typed.column_names.index(name), schema.field(name), some)
+    return typed

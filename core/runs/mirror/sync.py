@@ -1,0 +1,284 @@
+"""The thread that keeps the mirror fresh, and never lets a page wait for long."""
+
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import duckdb
+
+from core.errors import DeckError, ServerSlow, ServerUnreachable
+from core.mlflow_api import Mlflow
+from core.mlflow_api.bulk import Bulk, BulkFailed
+from core.mlflow_api.tracking import ALL
+from core.runs.mirror.client import ClientFeed
+from core.runs.mirror.database import DatabaseFeed
+from core.runs.mirror.holding import Holding
+from core.texts import t
+
+_LOG = logging.getLogger(__name__)
+
+_WATCHED, _ALONE = 2.0, 30.0
+"""Seconds between two looks at MLflow, while pages look and while nobody does."""
+_LOOK_REST = 5.0
+"""A look is followed by a pause at least so many times as long as it took."""
+_EDITS_REST, _EDITS_REST_ALONE = 9.0, 50.0
+"""The same for the search for late edits."""
+_FAILED_REST = 10.0
+_REGISTERED_EVERY = 60.0
+_TRIES = 3
+_DATABASE_AGAIN = 60.0
+_FRESH = 10.0
+"""Where the last look is not older, a page that begins need not wait for the next."""
+_FIRST_ANSWER = 1.0
+
+
+class Sync:
+    """Reads MLflow into a holding: everything once, and from then on what changes.
+
+    Args:
+        mlflow: the store.
+        holding: where the runs are kept.
+        bulk: the store's database, where this process may read it.
+        certain: whether ``bulk`` needs no look whether it is this store's.
+    """
+
+    def __init__(
+        self, mlflow: Mlflow, holding: Holding, bulk: Bulk | None, *, certain: bool
+    ) -> None:
+        self._mlflow = mlflow
+        self._holding = holding
+        self._bulk = bulk
+        self._certain = certain
+        self.feed: ClientFeed | DatabaseFeed = (
+            ClientFeed(mlflow, holding) if bulk is None else DatabaseFeed(bulk, holding)
+        )
+        self.at: datetime | None = None
+        """When MLflow was last looked at."""
+        self.notice = ""
+        self.reading = False
+        self._opened = False
+        self._bulk_failures = 0
+        self._bulk_left_at = 0.0
+        self._registered_at = -_REGISTERED_EVERY
+        self._again: set[str] = set()
+        # What ``settle`` waits for; guarded by the condition.
+        self._moved = threading.Condition()
+        self._looked = -_FRESH
+        self._steps = 0
+        self._failed = False
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="run-mirror", daemon=True)
+
+    def start(self) -> None:
+        """Begin to read in the background."""
+        self._thread.start()
+
+    @property
+    def started(self) -> bool:
+        """Whether the background thread reads."""
+        return self._thread.is_alive()
+
+    def fill(self) -> None:
+        """Look at everything now, late edits too, and return when it is there.
+
+        Raises:
+            DeckError: MLflow does not answer.
+            BulkFailed: its database does not.
+        """
+        had_all = self._holding.complete
+        self._look()
+        self._read_registered()
+        while had_all and self.feed.reconcile():
+            pass
+
+    def refresh(self) -> None:
+        """Look now at what is new, running or just ended.
+
+        Raises:
+            DeckError: MLflow does not answer.
+            BulkFailed: its database does not.
+        """
+        self._look()
+
+    def reread(self, run_ids: Sequence[str]) -> None:
+        """Read some runs again now; those that are gone are removed.
+
+        Where that fails they are read with the next look: the write itself was done.
+        """
+        try:
+            self._read_again(list(run_ids))
+        except (DeckError, BulkFailed) as error:
+            _LOG.info("Runs just written are read later: %s", error)
+            self._again |= set(run_ids)
+            self._holding.wanted.changed.set()
+
+    def settle(self, experiment_ids: Sequence[str], seconds: float) -> None:
+        """Wait, at most ``seconds``, until a first answer about these experiments is there.
+
+        Of a small store that is all of it. Returns at once where MLflow does not answer.
+        """
+        if not self.started:
+            if not self._holding.complete:
+                self.fill()
+            return
+        self._holding.wanted.add(experiment_ids)
+        began = time.monotonic()
+        with self._moved:
+            steps = self._steps
+
+            def settled() -> bool:
+                waited = time.monotonic() - began
+                first = waited >= _FIRST_ANSWER and self._steps > steps
+                return first or self._failed or self._looked > began - _FRESH
+
+            while not (settled() or self._closed.is_set()):
+                left = began + seconds - time.monotonic()
+                if left <= 0:
+                    return
+                self._moved.wait(min(left, 0.25))
+
+    def close(self) -> None:
+        """End the thread, after the call that it is in."""
+        self._closed.set()
+        self._holding.wanted.changed.set()
+        with self._moved:
+            self._moved.notify_all()
+        self.feed.close()
+        if self.started:
+            self._thread.join(_FRESH)
+
+    def _run(self) -> None:
+        while not self._closed.is_set():
+            try:
+                self._round()
+            except BulkFailed as error:
+                self._fail(error)
+                self._on_bulk_failed()
+            except (ServerUnreachable, ServerSlow) as error:
+                self._fail(error)
+                self._await_answer()
+            except (DeckError, duckdb.Error) as error:
+                self._fail(error)
+                if isinstance(error, duckdb.Error):
+                    self.notice = t("mirror.notice.broken")
+                self._rest(_FAILED_REST)
+
+    def _round(self) -> None:
+        """One look, and what is done until the next."""
+        began = time.monotonic()
+        if isinstance(self.feed, ClientFeed):
+            if self._mlflow.gateway.is_away:
+                self._await_answer()
+            if self._bulk is not None and began - self._bulk_left_at > _DATABASE_AGAIN:
+                self._bulk_left_at = began
+                self.feed = self._database_again(self._bulk)
+        self._look()
+        if began - self._registered_at > _REGISTERED_EVERY:
+            self._read_registered()
+            self._registered_at = began
+        self._pause(began)
+
+    def _look(self) -> None:
+        """One look at MLflow, from its beginning to its end."""
+        began, now = time.monotonic(), datetime.now(UTC)
+        self._holding.wanted.changed.clear()
+        self.reading = True
+        try:
+            self._open()
+            if self._again:
+                again, self._again = self._again, set()
+                self._read_again(list(again))
+            for _ in self.feed.look():
+                with self._moved:
+                    self._steps += 1
+                    self._moved.notify_all()
+                if self._closed.is_set():
+                    return
+        finally:
+            self.reading = False
+        self.at = now
+        if isinstance(self.feed, DatabaseFeed):
+            self._bulk_failures, self.notice = 0, ""
+        if not self._holding.complete:
+            self._holding.complete = True
+            self._holding.note("complete", "yes")
+        with self._moved:
+            self._looked, self._failed = began, False
+            self._moved.notify_all()
+
+    def _open(self) -> None:
+        """Once: have the client open the store, which makes the tables of a new one; and see that
+        the database is this store's."""
+        if self._opened:
+            return
+        known = self._mlflow.tracking.experiments(ALL)
+        if self._bulk is not None and not self._certain:
+            there = self._bulk.experiments()
+            if any(there.get(e.id, "") != e.created_at for e in known):
+                self._use_client(t("mirror.notice.other"))
+                self._bulk = None
+        self._opened = True
+
+    def _read_again(self, run_ids: list[str]) -> None:
+        found = self.feed.read(run_ids)
+        self._holding.write(found)
+        there = set(found.runs.column("run_id").to_pylist())
+        self._holding.forget([i for i in run_ids if i not in there])
+
+    def _read_registered(self) -> None:
+        versions = self._mlflow.registry.all_versions()
+        self._holding.set_registered(
+            sorted({(v.run_id, v.model, v.version) for v in versions if v.run_id})
+        )
+
+    def _pause(self, began: float) -> None:
+        """Until the next look: find late edits, in a bounded share of the time."""
+        watched = bool(self._holding.wanted.now())
+        rest = _EDITS_REST if watched else _EDITS_REST_ALONE
+        took = time.monotonic() - began
+        end = began + max(_WATCHED if watched else _ALONE, _LOOK_REST * took)
+        more = True
+        while more and time.monotonic() < end and not self._holding.wanted.changed.is_set():
+            piece = time.monotonic()
+            more = self.feed.reconcile()
+            self._rest(min(rest * (time.monotonic() - piece), end - time.monotonic()))
+        self._rest(end - time.monotonic())
+
+    def _await_answer(self) -> None:
+        """Wait until MLflow answers again, without calls that would stand in the way of pages'
+        own: the gateway asks small questions by itself."""
+        since = time.monotonic()
+        while not self._closed.is_set() and not self._mlflow.gateway.answers(since):
+            self._holding.wanted.changed.clear()
+            self._rest(_WATCHED if self._holding.wanted.now() else _ALONE)
+
+    def _on_bulk_failed(self) -> None:
+        self._bulk_failures += 1
+        if self._bulk_failures >= _TRIES:
+            self._use_client(t("mirror.notice.client"))
+        self._rest(self._bulk_failures)
+
+    def _use_client(self, notice: str) -> None:
+        self.feed = ClientFeed(self._mlflow, self._holding)
+        self.notice = notice
+        self._bulk_left_at = time.monotonic()
+
+    def _database_again(self, bulk: Bulk) -> ClientFeed | DatabaseFeed:
+        try:
+            bulk.experiments()
+        except BulkFailed:
+            return self.feed
+        return DatabaseFeed(bulk, self._holding)
+
+    def _fail(self, error: Exception) -> None:
+        _LOG.warning("The runs could not be read: %s", error)
+        with self._moved:
+            self._failed = True
+            self._moved.notify_all()
+
+    def _rest(self, seconds: float) -> None:
+        """Do nothing for a while, or until a page wants something new."""
+        if seconds > 0:
+            self._holding.wanted.changed.wait(seconds)
