@@ -1,8 +1,8 @@
 """One run: params, metrics, curves, artifacts, and the versions made from it."""
 
-from core.ui import runs_page
+from core.ui import run as run_page
 from core.ui.navigation import asked
 
-run = runs_page.found(asked("run"))
-runs_page.head(run)
-runs_page.sections(run)
+run = run_page.found(asked("run"))
+run_page.head(run)
+run_page.sections(run)

@@ -1,4 +1,4 @@
-"""What can be shown of an artifact: a picture, a table, JSON, or text. Pure, runs nothing."""
+"""What can be shown of an artifact: a picture, a table, JSON, text, … Pure, runs nothing."""
 
 import io
 import json
@@ -19,6 +19,9 @@ COLUMNS = 200
 TEXT = 200_000
 """Characters of a text that are shown."""
 
+HTML = 4_000_000
+"""Characters of a page that are drawn."""
+
 JSON = 500_000
 """Bytes of JSON that are shown as a tree; more is shown as text."""
 
@@ -33,6 +36,9 @@ class Kind(StrEnum):
     TABLE = "table"
     JSON = "json"
     TEXT = "text"
+    HTML = "html"
+    AUDIO = "audio"
+    VIDEO = "video"
     OTHER = "other"
 
 
@@ -42,8 +48,11 @@ _KINDS = {
     Kind.JSON: ("json",),
     Kind.TEXT: (
         *("txt", "log", "md", "markdown", "rst", "yaml", "yml", "toml", "ini", "cfg", "conf"),
-        *("py", "r", "sql", "sh", "html", "htm", "xml", "svg", "js", "css", "tex", "jsonl"),
+        *("py", "r", "sql", "sh", "xml", "js", "css", "tex", "jsonl"),
     ),
+    Kind.HTML: ("html", "htm", "xhtml", "svg"),
+    Kind.AUDIO: ("wav", "mp3", "ogg", "oga", "flac", "m4a"),
+    Kind.VIDEO: ("mp4", "webm", "ogv", "mov"),
 }
 _NAMED = {"MLmodel": Kind.TEXT, "MLproject": Kind.TEXT, "Dockerfile": Kind.TEXT}
 _LANGUAGES = {
@@ -51,6 +60,7 @@ _LANGUAGES = {
     "markdown": "markdown",
     "yml": "yaml",
     "htm": "html",
+    "xhtml": "html",
     "svg": "xml",
     "MLmodel": "yaml",
     "MLproject": "yaml",
@@ -58,6 +68,8 @@ _LANGUAGES = {
     "sh": "bash",
     "js": "javascript",
 }
+
+_MEDIA = {"mp3": "mpeg", "oga": "ogg", "ogv": "ogg", "m4a": "mp4", "mov": "quicktime"}
 
 
 @dataclass(frozen=True)
@@ -86,10 +98,16 @@ def language_of(path: str) -> str | None:
     return _LANGUAGES.get(PurePosixPath(path).name) or _LANGUAGES.get(_ending(path))
 
 
-def as_text(data: bytes) -> tuple[str, int]:
+def media_type_of(path: str) -> str:
+    """The media type of a sound or a film, by its name."""
+    kind = kind_of(path)
+    return f"{kind}/{_MEDIA.get(_ending(path), _ending(path))}"
+
+
+def as_text(data: bytes, most: int = TEXT) -> tuple[str, int]:
     """The first characters of a text, and how many it has."""
     text = data.decode("utf-8-sig", "replace")
-    return text[:TEXT], len(text)
+    return text[:most], len(text)
 
 
 def is_binary(data: bytes) -> bool:
@@ -130,8 +148,12 @@ def as_json(data: bytes) -> Any:
         raise _broken() from error
 
 
-def table_in_json(value: Any) -> Table | None:
-    """The table in what ``mlflow.log_table`` writes: {"columns": […], "data": [[…], …]}."""
+def table_in_json(value: Any, rows: int = ROWS) -> Table | None:
+    """The table in what ``mlflow.log_table`` writes: {"columns": […], "data": [[…], …]}.
+
+    Args:
+        rows: most rows that are read.
+    """
     if not (isinstance(value, dict) and {"columns", "data"} <= set(value)):
         return None
     columns, data = value["columns"], value["data"]
@@ -140,14 +162,17 @@ def table_in_json(value: Any) -> Table | None:
     if not all(isinstance(row, list) and len(row) == len(columns) for row in data):
         return None
     frame = pd.DataFrame(
-        [[_cell(c) for c in row[:COLUMNS]] for row in data[:ROWS]],
+        [[_cell(c) for c in row[:COLUMNS]] for row in data[:rows]],
         columns=_unique([str(c) for c in columns[:COLUMNS]]),
     )
-    return Table(frame, len(data), len(columns), len(data) > ROWS)
+    return Table(frame, len(data), len(columns), len(data) > rows)
 
 
-def as_table(path: str, data: bytes) -> Table:
+def as_table(path: str, data: bytes, rows: int = ROWS) -> Table:
     """The first rows of a CSV, TSV or Parquet file.
+
+    Args:
+        rows: most rows that are read.
 
     Raises:
         InvalidInput: it cannot be read as one.
@@ -156,23 +181,23 @@ def as_table(path: str, data: bytes) -> Table:
 
     try:
         if _ending(path) == "parquet":
-            return _parquet(data)
+            return _parquet(data, rows)
         separator = "\t" if _ending(path) == "tsv" else ","
         frame = pd.read_csv(
             io.BytesIO(data),
             sep=separator,
-            nrows=ROWS + 1,
+            nrows=rows + 1,
             on_bad_lines="skip",
             encoding_errors="replace",
         )
     except (ValueError, OSError, pa.ArrowException, MemoryError) as error:
         raise _broken() from error
-    more = len(frame) > ROWS
+    more = len(frame) > rows
     width = frame.shape[1]
-    return Table(frame.iloc[:ROWS, :COLUMNS], None if more else len(frame), width, more)
+    return Table(frame.iloc[:rows, :COLUMNS], None if more else len(frame), width, more)
 
 
-def _parquet(data: bytes) -> Table:
+def _parquet(data: bytes, rows: int) -> Table:
     import pyarrow.parquet as pq
 
     file = pq.ParquetFile(io.BytesIO(data))
@@ -181,7 +206,7 @@ def _parquet(data: bytes) -> Table:
     if unpacked > _UNPACKED:
         raise InvalidInput(t("artifacts.too_large_unpacked"))
     names = file.schema_arrow.names[:COLUMNS]
-    batch = next(file.iter_batches(batch_size=ROWS, columns=names), None)
+    batch = next(file.iter_batches(batch_size=rows, columns=names), None)
     frame = batch.to_pandas() if batch is not None else pd.DataFrame(columns=names)
     frame = frame.map(_cell) if len(frame) else frame
     return Table(frame, head.num_rows, head.num_columns, head.num_rows > len(frame))

@@ -9,16 +9,16 @@ import streamlit as st
 from core import formats
 from core.errors import InvalidInput, NotFound
 from core.mlflow_api.nouns import ArtifactFile, LoggedModel, Run
+from core.runs import contents as files_of
 from core.runs import preview
 from core.runs.preview import Kind, Table
 from core.texts import t
-from core.ui import parts, runs
+from core.ui import frame, parts, runs
 from core.ui.deck import deck, keep, read
 from core.ui.markup import plain, plain_frame, safe
 from core.ui.navigation import asked
 
 MB = 1_000_000
-_ICONS = {True: "📁", False: ""}
 
 
 def draw(run: Run) -> None:
@@ -67,6 +67,24 @@ def _list(uri: str, path: str) -> list[ArtifactFile]:
     return read("artifacts", lambda: deck().mlflow.artifacts.list(uri, path), uri, path)
 
 
+def walk(uri: str) -> files_of.Listing:
+    """All files under an address, at any depth, up to a cap."""
+    return read("walk", lambda: files_of.walk(lambda path: _list(uri, path)), uri)
+
+
+def contents(uri: str, path: str, cap: int, *, ended: bool = True) -> bytes:
+    """A file's bytes; those of a run that has ended do not change.
+
+    Raises:
+        TooLarge: it has more than ``cap`` bytes.
+    """
+    remember = keep if ended else read
+    data: bytes = remember(
+        "artifact", lambda: deck().mlflow.artifacts.read(uri, path, cap), uri, path
+    )
+    return data
+
+
 def _go_to(path: str, file: str = "") -> None:
     for name, value in (("path", path), ("file", file)):
         if value:
@@ -110,7 +128,7 @@ def _folder(files: list[ArtifactFile], uri: str, path: str) -> None:
             pd.DataFrame(
                 {
                     "open": [t("artifacts.open")] * len(files),
-                    "name": [_ICONS[f.is_dir] + " " + PurePosixPath(f.path).name for f in files],
+                    "name": [PurePosixPath(f.path).name + "/" * f.is_dir for f in files],
                     "size": [f.size for f in files],
                 }
             )
@@ -119,9 +137,10 @@ def _folder(files: list[ArtifactFile], uri: str, path: str) -> None:
         placeholder="",
         alt=t("artifacts.alt"),
         key=key,
+        width="content",
         column_config={
             "open": st.column_config.ButtonColumn("", type="tertiary", key=f"{key}_open", width=70),
-            "name": st.column_config.TextColumn(t("artifacts.column.name")),
+            "name": st.column_config.TextColumn(t("artifacts.column.name"), width=320),
             "size": st.column_config.NumberColumn(t("artifacts.column.size"), format="bytes"),
         },
     )
@@ -155,25 +174,17 @@ def _file(uri: str, folder: str, name: str, *, ended: bool) -> None:
     cap = deck().settings.artifact_preview_mb * MB
     kind = preview.kind_of(path)
     if kind is Kind.OTHER:
-        st.caption(t("artifacts.no_preview", size=formats.size(size)))
+        key = "pdf" if path.lower().endswith(".pdf") else "no_preview"
+        st.caption(t(f"artifacts.{key}", size=formats.size(size)))
     elif size > cap:
         st.caption(t("artifacts.preview_cap", cap=formats.size(cap), size=formats.size(size)))
     else:
         with st.spinner(t("artifacts.reading"), show_time=True):
-            data = _read(uri, path, cap, ended=ended)
+            data = contents(uri, path, cap, ended=ended)
         try:
             _SHOW[kind](path, data)
         except InvalidInput as error:  # a damaged file is said where it would have been
             st.caption(f"{safe(error.what)} {safe(error.next_step)}")
-
-
-def _read(uri: str, path: str, cap: int, *, ended: bool) -> bytes:
-    """A file's bytes; those of a run that has ended do not change."""
-    remember = keep if ended else read
-    data: bytes = remember(
-        "artifact", lambda: deck().mlflow.artifacts.read(uri, path, cap), uri, path
-    )
-    return data
 
 
 def _download(uri: str, path: str, size: int) -> None:
@@ -240,11 +251,39 @@ def _text(path: str, data: bytes) -> None:
         st.caption(t("artifacts.binary", size=formats.size(len(data))))
         return
     text, length = preview.as_text(data)
-    if preview.language_of(path) in ("html", "markdown", "xml"):
+    if preview.language_of(path) in ("markdown", "xml"):
         st.caption(t("artifacts.text_only"))
     st.code(plain(text), language=preview.language_of(path), wrap_lines=True, height=560)
     if length > len(text):
         st.caption(t("artifacts.cut_text", shown=len(text), n=length))
+
+
+def _html(path: str, data: bytes) -> None:
+    """The page as it looks, in its frame, or its source."""
+    looks = {t("artifacts.html.page"): True, t("artifacts.html.source"): False}
+    chosen = st.segmented_control(
+        t("artifacts.html.as"),
+        list(looks),
+        default=next(iter(looks)),
+        required=True,
+        key="html_as",
+        label_visibility="collapsed",
+    )
+    text, length = preview.as_text(data, preview.HTML)
+    if looks[chosen] and not preview.is_binary(data):
+        frame.show(text, t("artifacts.html.alt", name=PurePosixPath(path).name))
+        if length > len(text):
+            st.caption(t("artifacts.cut_text", shown=len(text), n=length))
+    else:
+        _text(path, data)
+
+
+def _audio(path: str, data: bytes) -> None:
+    st.audio(data, format=preview.media_type_of(path))
+
+
+def _video(path: str, data: bytes) -> None:
+    st.video(data, format=preview.media_type_of(path))
 
 
 _SHOW: dict[Kind, Callable[[str, bytes], None]] = {
@@ -252,4 +291,7 @@ _SHOW: dict[Kind, Callable[[str, bytes], None]] = {
     Kind.TABLE: _table,
     Kind.JSON: _json,
     Kind.TEXT: _text,
+    Kind.HTML: _html,
+    Kind.AUDIO: _audio,
+    Kind.VIDEO: _video,
 }

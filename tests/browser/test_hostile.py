@@ -29,7 +29,7 @@ from core.settings import load
 from core.training import jobs
 from core.ui.compare import WAYS
 from core.ui.navigation import PLACES
-from core.ui.runs_page import SECTIONS
+from core.ui.run import SECTIONS
 from tests.servers import ROOT, ModeldeckApp, Server, free_port
 from tests.waiting import until
 

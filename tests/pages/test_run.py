@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import pytest
+from mlflow.entities import Metric
+from streamlit.testing.v1 import AppTest
 
 from core.mlflow_api.nouns import NOTE_TAG
 from core.training.jobs import JOB_TAG
@@ -11,6 +13,13 @@ from core.ui.markup import visible
 from tests.pages.conftest import HOSTILE, Open, Store, drawn, markdown_of
 
 SECTIONS = ("Overview", "Curves", "Artifacts", "Models", "Inputs", "Tags", "Related")
+
+
+def tag(app: AppTest, run: str, key: str, value: str) -> None:
+    """Send the form that sets a tag."""
+    app.text_input(key=f"tags_{run}:name").set_value(key)
+    app.text_area(key=f"tags_{run}:value").set_value(value)
+    app.button(key=f"tags_{run}:set").click().run()
 
 
 class TestHead:
@@ -130,13 +139,51 @@ class TestSections:
 
     def test_tags(self, own_store: Store, open_page: Open) -> None:
         app = open_page("run", run=own_store.run, section="Tags")
-        key, value = (f for f in app.text_input if f.label in ("Key", "Value"))
-        key.set_value("team")
-        value.set_value("blue")
-        next(b for b in app.button[3:] if b.label == "Save").click().run()
+        tag(app, own_store.run, "team", "blue")
         assert list(app.dataframe[0].value["name"]) == ["team"]
-        app.button(key="tag_remove_do").click().run()
+        app.button(key=f"tags_{own_store.run}:remove").click().run()
         assert "team" not in deck().mlflow.tracking.run(own_store.run).tags
+
+    def test_a_tag_that_somebody_else_changed(self, own_store: Store, open_page: Open) -> None:
+        app = open_page("run", run=own_store.run, section="Tags")
+        tracking = deck().mlflow.tracking
+        tracking.set_run_tag(own_store.run, "team", "theirs")
+        tag(app, own_store.run, "team", "mine")
+        assert "Somebody else changed the tag team" in app.error[0].value
+        assert tracking.run(own_store.run).tags["team"] == "theirs"
+        assert list(app.dataframe[0].value["value"]) == ["theirs"]
+        assert app.text_area(key=f"tags_{own_store.run}:value").value == "mine"
+        tag(app, own_store.run, "team", "mine")
+        assert tracking.run(own_store.run).tags["team"] == "mine"
+
+    @pytest.mark.parametrize(
+        ("key", "value", "said"),
+        [("", "x", "needs a key"), ("k", "x" * 8_001, "8,001 characters")],
+    )
+    def test_a_tag_that_cannot_be(
+        self, own_store: Store, open_page: Open, key: str, value: str, said: str
+    ) -> None:
+        app = open_page("run", run=own_store.run, section="Tags")
+        tag(app, own_store.run, key, value)
+        assert said in app.error[0].value.replace("\\", "")
+        assert app.text_area(key=f"tags_{own_store.run}:value").value == value
+        assert "k" not in deck().mlflow.tracking.run(own_store.run).tags
+
+    def test_siblings_and_replicates(self, own_store: Store, open_page: Open) -> None:
+        app = open_page("run", run=own_store.child, section="Related")
+        assert "1 run beside this one" in drawn(app)
+        here = deck().mlflow.tracking
+        twins = [
+            here.create_run(own_store.empty, f"twin-{seed}", params={"lr": "0.1", "seed": seed})
+            for seed in ("1", "2")
+        ]
+        other = here.create_run(own_store.empty, "other", params={"lr": "0.2", "seed": "1"})
+        forget()
+        app = open_page("run", run=twins[0].id, section="Related")
+        assert "1 replicate: the same params but for the seed" in drawn(app)
+        assert set(app.dataframe[-1].value["name"]) == {"twin-1", "twin-2"}
+        app = open_page("run", run=other.id, section="Related")
+        assert "replicate" not in drawn(app)
 
     def test_related(self, store: Store, open_page: Open) -> None:
         app = open_page("run", run=store.run, section="Related")
@@ -144,6 +191,26 @@ class TestSections:
         app = open_page("run", run=store.child, section="Related")
         assert "Nested in" in drawn(app)
         assert "forest\\-a" in [link.label for link in app.get("page_link")]
+
+
+class TestSize:
+    def test_thousands_of_metrics_and_long_params_are_two_tables(
+        self, own_store: Store, open_page: Open
+    ) -> None:
+        here = deck().mlflow
+        params = {f"p{i:02d}": "x" * 6_000 for i in range(20)}
+        run = here.tracking.create_run(own_store.empty, "wide", params=params)
+        metrics = [Metric(f"m/{i:04d}", i / 7, 0, 0) for i in range(8_000)]
+        for start in range(0, len(metrics), 1_000):
+            some = metrics[start : start + 1_000]
+            here.gateway.write("logging", lambda c, s=some: c.log_batch(run.id, metrics=s))
+        here.tracking.set_status(run.id, "FINISHED")
+        forget()
+        app = open_page("run", run=run.id)
+        assert [len(f.value) for f in app.dataframe] == [20, 8_000]
+        app.text_input(key="search_metrics").set_value("M/0123").run()
+        assert list(app.dataframe[1].value["name"]) == ["m/0123"]
+        assert "1 of 8,000 shown" in drawn(app)
 
 
 class TestModels:
@@ -192,11 +259,11 @@ class TestModels:
 class TestArtifacts:
     def test_folders(self, store: Store, open_page: Open) -> None:
         app = open_page("run", run=store.run, section="Artifacts")
-        assert app.dataframe[0].value["name"].iloc[0].endswith("deep")
+        assert app.dataframe[0].value["name"].iloc[0].endswith("deep/")
         app = open_page("run", run=store.run, section="Artifacts", path="deep/er")
         assert app.dataframe[0].value["name"].iloc[0].strip() == "log.txt"
         app.button(key="crumb_0").click().run()
-        assert app.dataframe[0].value["name"].iloc[0].endswith("er")
+        assert app.dataframe[0].value["name"].iloc[0].endswith("er/")
 
     @pytest.mark.parametrize(
         ("file", "said"),
@@ -205,7 +272,7 @@ class TestArtifacts:
             ("scores.json", "2 rows."),
             ("tree.json", ""),
             ("notes.md", "![](http://127.0.0.1:9/x)"),
-            ("page.html", "<script>alert(1)</script>"),
+            ("page.html", "Shown without scripts"),
             ("broken.png", "damaged"),
             ("weights.bin", "not shown here (2.0 kB)"),
             ("big.txt", "Files up to 5.0 MB are shown here; this one has 6.0 MB"),
