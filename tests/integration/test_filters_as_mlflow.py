@@ -211,9 +211,19 @@ CLAUSE = st.one_of(
     st.tuples(TIME_ATTRIBUTE, SIGNS, TIME).map(" ".join),
 )
 JOINT = st.sampled_from([" AND ", " and ", "\nAND\t", " AND AND ", " "])
-FILTER = st.lists(st.tuples(CLAUSE, JOINT), min_size=1, max_size=3).map(
-    lambda parts: "".join(itertools.chain.from_iterable(parts[:-1])) + parts[-1][0]
-)
+
+
+def joined(parts: list[tuple[str, str]]) -> str:
+    """Clauses, each with what stands before it."""
+    text = ""
+    for clause, joint in parts:
+        # Side by side means AND but before IS and IN: there it means nothing that anybody means.
+        alone = joint == " " and re.search(r"\s(IS|IN|NOT)\b", clause, re.IGNORECASE)
+        text += (" AND " if alone else joint) + clause if text else clause
+    return text
+
+
+FILTER = st.lists(st.tuples(CLAUSE, JOINT), min_size=1, max_size=3).map(joined)
 
 
 def same(store: Store, text: str) -> None:
@@ -227,7 +237,7 @@ def same(store: Store, text: str) -> None:
 
 
 MANY = settings(
-    max_examples=1500,
+    max_examples=500,
     suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.function_scoped_fixture],
 )
 
@@ -304,6 +314,14 @@ def test_the_store_tells_filters_apart(on_sqlite: Store) -> None:
     assert 0 < len(on_sqlite.theirs("metrics.loss < 1")) < RUNS
 
 
+def test_a_strange_name_made_of_two_conditions_is_refused(on_sqlite: Store) -> None:
+    text = "params.opt = 'x' params.n IS NULL"
+    assert on_sqlite.theirs(text)  # MLflow looks for a param called "opt = 'x' params.n"
+    with pytest.raises(InvalidInput) as raised:
+        on_sqlite.ours(text)
+    assert raised.value.position == text.index("params.n")
+
+
 # ------------------------------------------------------------------------- what MLflow accepts
 
 WORD = st.sampled_from(
@@ -317,7 +335,7 @@ SOUP = st.lists(st.tuples(WORD, st.sampled_from([" ", " ", "", "\n"])), max_size
 )
 
 
-@settings(max_examples=3000, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=800, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(SOUP)
 def test_what_mlflow_accepts_is_accepted(on_sqlite: Store, text: str) -> None:
     try:

@@ -11,10 +11,19 @@ from datetime import UTC, datetime, timedelta
 from typing import cast
 from zoneinfo import ZoneInfo
 
-import duckdb
-
 from core.runs.language import tree
-from core.runs.language.reading import as_date, type_of
+from core.runs.language.comparing import as_date, type_of
+from core.runs.language.fragments import (
+    Sql,
+    Value,
+    binary,
+    compare_numbers,
+    negated,
+    values_of,
+    with_nan,
+)
+from core.runs.language.joins import Joins
+from core.runs.language.patterns import like
 from core.runs.language.scan import invalid
 from core.runs.language.words import KINDS
 from core.texts import t
@@ -22,7 +31,6 @@ from core.texts import t
 RUN_NAME_TAG = "mlflow.runName"
 """Where MLflow's filter looks for a run's name."""
 USER_TAG = "mlflow.user"
-_UPPER = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _LARGEST = 2**63 - 1
 
 
@@ -59,20 +67,6 @@ class Setting:
     directions: Callable[[str], str | None]
 
 
-@dataclass(frozen=True)
-class _Sql:
-    text: str
-    values: tuple[object, ...] = ()
-
-
-@dataclass(frozen=True)
-class _Value:
-    """A number in SQL that may be NaN; ``nan`` tells whether, and is "" where it never is."""
-
-    sql: _Sql
-    nan: _Sql | None = None
-
-
 def compiled(condition: tree.Condition, setting: Setting) -> Condition:
     """The condition in SQL.
 
@@ -81,35 +75,34 @@ def compiled(condition: tree.Condition, setting: Setting) -> Condition:
     """
     compiler = _Compiler(setting)
     made = compiler.condition(condition)
-    return Condition(made.text, made.values, " ".join(compiler.joins), tuple(compiler.join_values))
+    joins = compiler.joins
+    return Condition(made.text, made.values, joins.text, joins.values)
 
 
 class _Compiler:
     def __init__(self, setting: Setting) -> None:
         self._setting = setting
         self._sqlite = setting.dialect == "sqlite"
-        self._aliases: dict[object, str] = {}
-        self.joins: list[str] = []
-        self.join_values: list[object] = []
+        self.joins = Joins(setting.experiments)
 
     # ------------------------------------------------------------------------------ conditions
 
-    def condition(self, of: tree.Condition) -> _Sql:
+    def condition(self, of: tree.Condition) -> Sql:
         if isinstance(of, tree.AllOf | tree.AnyOf):
             if not of.parts:
-                return _Sql("TRUE")
+                return Sql("TRUE")
             word = " AND " if isinstance(of, tree.AllOf) else " OR "
             parts = [self.condition(p) for p in of.parts]
-            return _Sql(word.join(f"({p.text})" for p in parts), _values(*parts))
+            return Sql(word.join(f"({p.text})" for p in parts), values_of(*parts))
         if isinstance(of, tree.Not):
-            return _negated(self.condition(of.part), negated=True)
+            return negated(self.condition(of.part), when=True)
         if isinstance(of, tree.Missing):
             return self._missing(of.left)
         if isinstance(of, tree.IsNan):
             return self._is_nan(of.left)
         if isinstance(of, tree.Like):
             return self._per_value(
-                of.left, lambda c: _negated(self._like(of, c), negated=of.negated)
+                of.left, lambda c: negated(like(of, c, sqlite=self._sqlite), when=of.negated)
             )
         if isinstance(of, tree.OneOf):
             return self._one_of(of)
@@ -117,67 +110,67 @@ class _Compiler:
             return self._between(of)
         return self._compare(of)
 
-    def _compare(self, of: tree.Compare) -> _Sql:
+    def _compare(self, of: tree.Compare) -> Sql:
         left, right = of.left, of.right
         kinds = {type_of(left), type_of(right)}
         if "time" in kinds:
             return self._compare_times(of)
         if "truth" in kinds:
-            return _binary(self._truth(left), of.sign, self._truth(right))
+            return binary(self._truth(left), of.sign, self._truth(right))
         if kinds <= {"number", "span", "open"} and not self._as_text(of):
-            return _compare_numbers(self._number(left), of.sign, self._number(right))
+            return compare_numbers(self._number(left), of.sign, self._number(right))
         if isinstance(left, tree.Named) and isinstance(right, tree.Text):
             return self._per_value(
-                left, lambda c: _Sql(f"{c.text} {of.sign} ?", (*c.values, right.value))
+                left, lambda c: Sql(f"{c.text} {of.sign} ?", (*c.values, right.value))
             )
-        return _binary(self._text(left), of.sign, self._text(right))
+        return binary(self._text(left), of.sign, self._text(right))
 
     def _as_text(self, of: tree.Compare) -> bool:
         """Two params or tags are equal as texts; which one is larger, they tell as numbers."""
         return type_of(of.left) == type_of(of.right) == "open" and of.sign in ("=", "!=")
 
-    def _one_of(self, of: tree.OneOf) -> _Sql:
+    def _one_of(self, of: tree.OneOf) -> Sql:
         texts = [v.value for v in of.values if isinstance(v, tree.Text)]
         if len(texts) == len(of.values) and type_of(of.left) != "time":
             return self._per_value(
                 of.left,
-                lambda c: _negated(
-                    _Sql(f"list_contains(?::VARCHAR[], {c.text})", (texts, *c.values)),
-                    negated=of.negated,
+                lambda c: negated(
+                    Sql(f"list_contains(?::VARCHAR[], {c.text})", (texts, *c.values)),
+                    when=of.negated,
                 ),
             )
         any_of = tree.AnyOf(tuple(tree.Compare("=", of.left, v) for v in of.values))
-        return _negated(self.condition(any_of), negated=of.negated)
+        return negated(self.condition(any_of), when=of.negated)
 
-    def _between(self, of: tree.Between) -> _Sql:
+    def _between(self, of: tree.Between) -> Sql:
         low = tree.Compare(">=", of.left, of.low)
         return self.condition(tree.AllOf((low, tree.Compare("<=", of.left, of.high))))
 
-    def _missing(self, operand: tree.Operand) -> _Sql:
+    def _missing(self, operand: tree.Operand) -> Sql:
         if isinstance(operand, tree.Named):
             if operand.kind in KINDS:
-                return _Sql(f"{self._row(operand.kind, operand.name)}.run IS NULL")
+                return Sql(f"{self.joins.row(operand.kind, operand.name)}.run IS NULL")
             if _is_many(operand):
-                hit = self._many(operand, lambda c: _Sql(f"{c.text} IS NOT NULL"))
-                return _Sql(f"{hit} IS NOT TRUE")
+                hit = self.joins.many(operand, lambda c: Sql(f"{c.text} IS NOT NULL"))
+                return Sql(f"{hit} IS NOT TRUE")
             if type_of(operand) == "text":
-                return _Sql(f"NULLIF({self._attribute(operand.name).text}, '') IS NULL")
+                return Sql(f"NULLIF({self._attribute(operand.name).text}, '') IS NULL")
             if type_of(operand) == "truth":
-                return _Sql("FALSE")
-        return _Sql(f"{self._number(operand).sql.text} IS NULL", self._number(operand).sql.values)
+                return Sql("FALSE")
+        return Sql(f"{self._number(operand).sql.text} IS NULL", self._number(operand).sql.values)
 
-    def _is_nan(self, operand: tree.Operand) -> _Sql:
-        return self._number(operand).nan or _Sql("FALSE")
+    def _is_nan(self, operand: tree.Operand) -> Sql:
+        return self._number(operand).nan or Sql("FALSE")
 
-    def _per_value(self, left: tree.Operand, test: Callable[[_Sql], _Sql]) -> _Sql:
+    def _per_value(self, left: tree.Operand, test: Callable[[Sql], Sql]) -> Sql:
         """A test of a text; where a run can have several, as data sets, of any of them."""
         if isinstance(left, tree.Named) and _is_many(left):
-            return _Sql(self._many(left, test))
+            return Sql(self.joins.many(left, test))
         return test(self._text(left))
 
     # ------------------------------------------------------------------------------------ times
 
-    def _compare_times(self, of: tree.Compare) -> _Sql:
+    def _compare_times(self, of: tree.Compare) -> Sql:
         left, right = of.left, of.right
         if isinstance(right, tree.Text) and of.sign in ("=", "!="):
             at, is_date = self._moment(right)
@@ -187,23 +180,23 @@ class _Compiler:
                 inside = f"({column} >= ? AND {column} < ?)"
                 end = self._milliseconds(at + timedelta(days=1))
                 text = inside if of.sign == "=" else f"NOT {inside}"
-                return _Sql(text, (self._milliseconds(at), end))
-        return _binary(self._time(left), of.sign, self._time(right))
+                return Sql(text, (self._milliseconds(at), end))
+        return binary(self._time(left), of.sign, self._time(right))
 
-    def _time(self, operand: tree.Operand) -> _Sql:
+    def _time(self, operand: tree.Operand) -> Sql:
         """A moment in milliseconds since 1970."""
         if isinstance(operand, tree.Named):
-            return _Sql(f"r.{operand.name}")
+            return Sql(f"r.{operand.name}")
         if isinstance(operand, tree.Text):
-            return _Sql("?", (self._milliseconds(self._moment(operand)[0]),))
+            return Sql("?", (self._milliseconds(self._moment(operand)[0]),))
         if isinstance(operand, tree.Ago):
             try:
                 at = self._setting.now - timedelta(seconds=operand.seconds)
             except OverflowError as error:
                 raise invalid(t("query.error.ago"), operand.at) from error
-            return _Sql("?", (self._milliseconds(at),))
+            return Sql("?", (self._milliseconds(at),))
         value = operand.value if isinstance(operand, tree.Number) else 0
-        return _Sql("?", (value if abs(value) <= _LARGEST else float(value),))
+        return Sql("?", (value if abs(value) <= _LARGEST else float(value),))
 
     def _moment(self, text: tree.Text) -> tuple[datetime, bool]:
         at, is_date = as_date(text.value)
@@ -218,39 +211,39 @@ class _Compiler:
 
     # ---------------------------------------------------------------------------------- numbers
 
-    def _number(self, operand: tree.Operand) -> _Value:
+    def _number(self, operand: tree.Operand) -> Value:
         if isinstance(operand, tree.Number):
-            return _Value(_Sql("?", (_float(operand.value),)))
+            return Value(Sql("?", (_float(operand.value),)))
         if isinstance(operand, tree.Span):
-            return _Value(_Sql("?", (operand.seconds,)))
+            return Value(Sql("?", (operand.seconds,)))
         if isinstance(operand, tree.Aggregate):
-            return _Value(_Sql(self._aggregate(operand)))
+            return Value(Sql(self._aggregate(operand)))
         if isinstance(operand, tree.Arithmetic):
             return self._arithmetic(operand)
         operand = cast(tree.Named, operand)
         if operand.kind == "metrics":
-            row = self._row("metrics", operand.name)
-            return _Value(_Sql(f"{row}.value"), _Sql(f"{row}.is_nan"))
+            row = self.joins.row("metrics", operand.name)
+            return Value(Sql(f"{row}.value"), Sql(f"{row}.is_nan"))
         if operand.kind == "attribute":
-            return _Value(self._attribute(operand.name))
-        row = self._row(operand.kind, operand.name)
+            return Value(self._attribute(operand.name))
+        row = self.joins.row(operand.kind, operand.name)
         if operand.kind == "params":
-            return _Value(_Sql(f"{row}.number"))
+            return Value(Sql(f"{row}.number"))
         number = f"TRY_CAST({row}.value AS DOUBLE)"
-        return _Value(_Sql(f"CASE WHEN isfinite({number}) THEN {number} END"))
+        return Value(Sql(f"CASE WHEN isfinite({number}) THEN {number} END"))
 
-    def _arithmetic(self, operand: tree.Arithmetic) -> _Value:
-        left, right = (_with_nan(self._number(o)) for o in (operand.left, operand.right))
+    def _arithmetic(self, operand: tree.Arithmetic) -> Value:
+        left, right = (with_nan(self._number(o)) for o in (operand.left, operand.right))
         # Nothing can be said of what was divided by nothing.
         second = f"NULLIF({right.text}, 0)" if operand.sign == "/" else right.text
         text = f"({left.text} {operand.sign} {second})"
-        values = _values(left, right)
-        return _Value(_Sql(text, values), _Sql(f"isnan({text})", values))
+        values = values_of(left, right)
+        return Value(Sql(text, values), Sql(f"isnan({text})", values))
 
     def _aggregate(self, operand: tree.Aggregate) -> str:
         if operand.last is not None:
-            return f"{self._tail(operand.metric, operand.last)}.mean"
-        row = self._row("aggregates", operand.metric)
+            return f"{self.joins.tail(operand.metric, operand.last)}.mean"
+        row = self.joins.row("aggregates", operand.metric)
         if operand.function not in ("best", "step_of_best"):
             return f"{row}.{_COLUMNS[operand.function]}"
         direction = self._setting.directions(operand.metric)
@@ -261,97 +254,27 @@ class _Compiler:
 
     # ------------------------------------------------------------------------------------ texts
 
-    def _text(self, operand: tree.Operand) -> _Sql:
+    def _text(self, operand: tree.Operand) -> Sql:
         if isinstance(operand, tree.Text):
-            return _Sql("?", (operand.value,))
+            return Sql("?", (operand.value,))
         operand = cast(tree.Named, operand)
         if operand.kind == "attribute":
             return self._attribute(operand.name)
-        return _Sql(f"{self._row(operand.kind, operand.name)}.value")
+        return Sql(f"{self.joins.row(operand.kind, operand.name)}.value")
 
-    def _truth(self, operand: tree.Operand) -> _Sql:
+    def _truth(self, operand: tree.Operand) -> Sql:
         if isinstance(operand, tree.Truth):
-            return _Sql("TRUE" if operand.value else "FALSE")
+            return Sql("TRUE" if operand.value else "FALSE")
         return self._attribute(cast(tree.Named, operand).name)
 
-    def _like(self, of: tree.Like, column: _Sql) -> _Sql:
-        pattern = of.pattern.value
-        if of.way == "RLIKE":
-            _check_expression(of.pattern)
-            return _Sql(f"regexp_matches({column.text}, ?)", (*column.values, pattern))
-        if self._sqlite:
-            # SQLite knows no escapes here, and no upper and lower case beyond ASCII.
-            if of.way == "LIKE":
-                return _Sql(f"{column.text} LIKE ?", (*column.values, pattern))
-            lower = pattern.translate(str.maketrans(_UPPER, _UPPER.lower()))
-            folded = f"translate({column.text}, '{_UPPER}', '{_UPPER.lower()}')"
-            return _Sql(f"{folded} LIKE ?", (*column.values, lower))
-        if (len(pattern) - len(pattern.rstrip("\\"))) % 2:
-            raise invalid(t("query.error.escape"), of.pattern.at)
-        if of.way == "LIKE":
-            return _Sql(f"{column.text} LIKE ? ESCAPE '\\'", (*column.values, pattern))
-        return _Sql(f"lower({column.text}) LIKE lower(?) ESCAPE '\\'", (*column.values, pattern))
-
-    def _attribute(self, name: str) -> _Sql:
+    def _attribute(self, name: str) -> Sql:
         if name in _EXPRESSIONS:
-            return _Sql(_EXPRESSIONS[name])
+            return Sql(_EXPRESSIONS[name])
         if name == "run_name":
-            return _Sql(f"{self._row('tags', RUN_NAME_TAG)}.value")
+            return Sql(f"{self.joins.row('tags', RUN_NAME_TAG)}.value")
         if name == "user":
-            return _Sql(f"COALESCE(NULLIF({self._row('tags', USER_TAG)}.value, ''), r.user_id)")
-        return _Sql(f"{self._experiments()}.name")
-
-    # ------------------------------------------------------------------------------------ joins
-
-    def _row(self, kind: str, name: str) -> str:
-        """The name of a join that has the run's row of one metric, param, tag or aggregates."""
-        of = "metric" if kind == "aggregates" else kind.removesuffix("s")
-        return self._join(
-            (kind, name),
-            f"(SELECT v.* FROM {kind} v JOIN keys k ON k.id = v.key"  # noqa: S608 - no text from outside
-            f" WHERE k.kind = '{of}' AND k.name = ?)",
-            (name,),
-        )
-
-    def _tail(self, metric: str, last: int) -> str:
-        return self._join(
-            ("tail", metric, last),
-            "(SELECT v.* FROM tails v JOIN keys k ON k.id = v.key"
-            " WHERE k.kind = 'metric' AND k.name = ? AND v.k = ?)",
-            (metric, last),
-        )
-
-    def _many(self, left: tree.Named, test: Callable[[_Sql], _Sql]) -> str:
-        """Whether any of several passes a test; NULL where there are none to be tested."""
-        table, column, key, own = (
-            ("datasets", left.name, "run", "no")
-            if left.kind == "dataset"
-            else ("registered", "model", "run_id", "run_id")
-        )
-        made = test(_Sql(f"d.{column}"))
-        rows = f"(SELECT {key}, bool_or({made.text}) AS hit FROM {table} d GROUP BY {key})"  # noqa: S608 - no text from outside
-        alias = self._join((table, made.text, repr(made.values)), rows, made.values, key, own)
-        return f"{alias}.hit"
-
-    def _experiments(self) -> str:
-        known = self._setting.experiments
-        return self._join(
-            "experiments",
-            "(SELECT unnest(?::VARCHAR[]) AS id, unnest(?::VARCHAR[]) AS name)",
-            (list(known), list(known.values())),
-            "id",
-            "experiment_id",
-        )
-
-    def _join(
-        self, key: object, rows: str, values: tuple[object, ...], on: str = "run", own: str = "no"
-    ) -> str:
-        if key not in self._aliases:
-            alias = f"f{len(self._aliases)}"
-            self._aliases[key] = alias
-            self.joins.append(f"LEFT JOIN {rows} {alias} ON {alias}.{on} = r.{own}")
-            self.join_values += values
-        return self._aliases[key]
+            return Sql(f"COALESCE(NULLIF({self.joins.row('tags', USER_TAG)}.value, ''), r.user_id)")
+        return Sql(f"{self.joins.experiments()}.name")
 
 
 _COLUMNS = {"min": "minimum", "max": "maximum", "first": "first", "last": "last", "mean": "mean"}
@@ -374,57 +297,8 @@ def _is_many(operand: tree.Named) -> bool:
     return operand.kind == "dataset" or (operand.kind, operand.name) == ("attribute", "registered")
 
 
-def _negated(of: _Sql, *, negated: bool) -> _Sql:
-    return _Sql(f"NOT ({of.text})", of.values) if negated else of
-
-
-def _values(*parts: _Sql) -> tuple[object, ...]:
-    return tuple(v for p in parts for v in p.values)
-
-
-def _binary(left: _Sql, sign: str, right: _Sql) -> _Sql:
-    return _Sql(f"{left.text} {sign} {right.text}", _values(left, right))
-
-
-def _compare_numbers(left: _Value, sign: str, right: _Value) -> _Sql:
-    plain = _binary(left.sql, sign, right.sql)
-    nans = [v.nan for v in (left, right) if v.nan]
-    if not nans:
-        return plain
-    if sign == "!=":
-        text = " OR ".join([plain.text, *(n.text for n in nans)])
-    else:
-        text = " AND ".join([plain.text, *(f"NOT {n.text}" for n in nans)])
-    values = plain.values + _values(*nans)
-    if len(nans) == 1:
-        return _Sql(text, values)
-    # NaN against a missing value: unknown, though the NaN alone would decide it.
-    known = f"({left.sql.text}) IS NOT NULL AND ({right.sql.text}) IS NOT NULL"
-    return _Sql(f"CASE WHEN {known} THEN {text} END", _values(left.sql, right.sql) + values)
-
-
-def _with_nan(value: _Value) -> _Sql:
-    """The number itself, NaN where it is NaN: the mirror keeps 0 and a flag, as MLflow does."""
-    if value.nan is None or "isnan" in value.nan.text:
-        return value.sql
-    text = f"CASE WHEN {value.nan.text} THEN 'nan'::DOUBLE ELSE {value.sql.text} END"
-    return _Sql(text, value.nan.values + value.sql.values)
-
-
 def _float(value: float) -> float:
     try:
         return float(value)
     except OverflowError:
         return float("inf") if value > 0 else float("-inf")
-
-
-def _check_expression(pattern: tree.Text) -> None:
-    """Ask DuckDB whether it takes a regular expression: RE2's, which takes time in proportion to
-    the text, and so has no look-around and no back-references.
-    """
-    with duckdb.connect() as connection:
-        try:
-            connection.execute("SELECT regexp_matches('', ?)", [pattern.value]).fetchall()
-        except duckdb.Error as error:
-            raise invalid(t("query.error.expression", typed=pattern.value[:80]), pattern.at) \
-                from error  # fmt: skip

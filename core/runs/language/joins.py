@@ -1,0 +1,82 @@
+"""What a condition needs beside ``runs r``: one row a run of what it names, joined on."""
+
+from collections.abc import Callable, Mapping
+
+from core.runs.language import tree
+from core.runs.language.fragments import Sql
+
+
+class Joins:
+    """Collects joins; each thing is joined once. None makes rows of runs more or fewer.
+
+    Args:
+        experiments: names of experiments by their ids.
+    """
+
+    def __init__(self, experiments: Mapping[str, str]) -> None:
+        self._known_experiments = experiments
+        self._aliases: dict[object, str] = {}
+        self._joins: list[str] = []
+        self._values: list[object] = []
+
+    @property
+    def text(self) -> str:
+        """All of them in SQL."""
+        return " ".join(self._joins)
+
+    @property
+    def values(self) -> tuple[object, ...]:
+        """The values bound in ``text``."""
+        return tuple(self._values)
+
+    def row(self, kind: str, name: str) -> str:
+        """The name of a join that has the run's row of one metric, param, tag or aggregates."""
+        of = "metric" if kind == "aggregates" else kind.removesuffix("s")
+        return self._join(
+            (kind, name),
+            f"(SELECT v.* FROM {kind} v JOIN keys k ON k.id = v.key"  # noqa: S608 - no text from outside
+            f" WHERE k.kind = '{of}' AND k.name = ?)",
+            (name,),
+        )
+
+    def tail(self, metric: str, last: int) -> str:
+        """The name of a join that has the mean of a metric's last values."""
+        return self._join(
+            ("tail", metric, last),
+            "(SELECT v.* FROM tails v JOIN keys k ON k.id = v.key"
+            " WHERE k.kind = 'metric' AND k.name = ? AND v.k = ?)",
+            (metric, last),
+        )
+
+    def many(self, left: tree.Named, test: Callable[[Sql], Sql]) -> str:
+        """Whether any of several passes a test; NULL where there are none to be tested."""
+        table, column, key, own = (
+            ("datasets", left.name, "run", "no")
+            if left.kind == "dataset"
+            else ("registered", "model", "run_id", "run_id")
+        )
+        made = test(Sql(f"d.{column}"))
+        rows = f"(SELECT {key}, bool_or({made.text}) AS hit FROM {table} d GROUP BY {key})"  # noqa: S608 - no text from outside
+        alias = self._join((table, made.text, repr(made.values)), rows, made.values, key, own)
+        return f"{alias}.hit"
+
+    def experiments(self) -> str:
+        """The name of a join that has the experiment's name."""
+        known = self._known_experiments
+        return self._join(
+            "experiments",
+            "(SELECT unnest(?::VARCHAR[]) AS id, unnest(?::VARCHAR[]) AS name)",
+            (list(known), list(known.values())),
+            "id",
+            "experiment_id",
+        )
+
+    def _join(
+        self, key: object, rows: str, values: tuple[object, ...], on: str = "run", own: str = "no"
+    ) -> str:
+        if key not in self._aliases:
+            alias = f"f{len(self._aliases)}"
+            self._aliases[key] = alias
+            self._joins.append(f"LEFT JOIN {rows} {alias} ON {alias}.{on} = r.{own}")
+            self._values += values
+        return self._aliases[key]
