@@ -6,7 +6,7 @@ from core.lifecycle.overview import overview, work
 from core.lifecycle.running import worker_runs
 from core.texts import t
 from core.ui import errors, home, parts
-from core.ui.deck import deck, read
+from core.ui.deck import deck, mirror, read
 from core.ui.navigation import go
 
 here = deck()
@@ -20,7 +20,7 @@ with right:
     home.endpoint_lines(at_work)
 with top, errors.part():  # what runs is known also while MLflow is away
     with st.spinner(t("home.loading"), show_time=True):
-        found = read("overview", lambda: overview(here.mlflow, at_work))
+        found = read("overview", lambda: overview(here.mlflow, mirror(), at_work))
     if found.untouched and not at_work.open_jobs and not st.session_state.get("welcomed"):
         st.session_state["welcomed"] = True  # once: whoever leaves the welcome page stays on Home
         go("welcome")

@@ -1,260 +1,154 @@
-"""The seam that all run tables go through: what to ask for, and the table that comes back.
+"""The seam that all run tables go through: one question, and a table, names, ids or a number.
 
-What answers is MLflow's client, page by page. Another source may take its place: nothing here
-but ``query`` knows where rows come from.
+What answers is the run mirror. Whose runs a person may see is decided by whoever asks: only runs
+of the experiments in ``readable`` are ever given.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
+import duckdb
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from core.errors import InvalidInput
-from core.mlflow_api import Mlflow
-from core.mlflow_api.ids import is_run_id
-from core.mlflow_api.nouns import PARENT_TAG, Run
-from core.mlflow_api.tracking import ACTIVE, ALL, DELETED, PAGE_LIMIT
-from core.runs import filters
-from core.texts import t
+from core.runs.asked import SORTABLE, VIEWS, Order, RunQuery, RunTable
+from core.runs.columns import ATTRIBUTES, Column, parse
+from core.runs.directions import Direction
+from core.runs.mirror import Mirror
+from core.runs.names import Choice, Name, Names, choose, summed_up
+from core.runs.select import select
+from core.runs.spine import Rows, Spine
+from core.runs.values import Reader, as_numbers, as_text
 
-ATTRIBUTES = (
-    "run_id",
-    "name",
-    "status",
-    "started_at",
-    "ended_at",
-    "seconds",
-    "user",
-    "experiment_id",
-    "parent_id",
-    "deleted",
-)
-"""Columns that every table has."""
+__all__ = [
+    "ATTRIBUTES", "MOST_COLUMNS", "SORTABLE", "VIEWS", "Choice", "Name", "Names", "Order",
+    "RunQuery", "RunTable", "choose", "count", "ids", "names", "query",
+]  # fmt: skip
 
-SORTABLE: Mapping[str, str] = {
-    "started_at": "attributes.start_time",
-    "ended_at": "attributes.end_time",
-    "name": "attributes.run_name",
-    "status": "attributes.status",
-    "user": "tags.`mlflow.user`",
-}
-"""Attributes that runs can be put in order by, and what MLflow calls them."""
+MOST_COLUMNS = 2000
+"""Columns of a table whose columns were not named."""
 
-VIEWS: Mapping[str, str] = {"active": ACTIVE, "deleted": DELETED, "all": ALL}
-KINDS = ("metrics", "params", "tags")
-TOP_LEVEL = f"tags.`{PARENT_TAG}` IS NULL"
-"""The condition that leaves out runs nested in others."""
-
-_IDS_AT_ONCE = 200
+_MOST_CELLS = 5_000_000
+"""Cells of a table whose columns were not named."""
 
 
-@dataclass(frozen=True)
-class Order:
-    """Rows by one column: an attribute of ``SORTABLE``, ``metrics.x``, ``params.x``, ``tags.x``.
-
-    Params and tags are text and so sorted as text. Rows without a value come last.
-    """
-
-    column: str
-    descending: bool = False
-
-
-@dataclass(frozen=True)
-class RunQuery:
-    """Which runs, which rows of them, and in what order.
-
-    Where ``run_ids`` are given, exactly these runs are read, from any experiment and deleted ones
-    too, in that order; the rest then does not count.
-    """
-
-    experiment_ids: tuple[str, ...] = ()
-    filter: str = ""
-    """In MLflow's syntax."""
-    order: tuple[Order, ...] = (Order("started_at", descending=True),)
-    columns: tuple[str, ...] | None = None
-    """Those of ``metrics.…``, ``params.…`` and ``tags.…`` wanted; all where None."""
-    limit: int = 100
-    offset: int = 0
-    view: str = "active"
-    """active, deleted or all."""
-    top_level: bool = False
-    """Leave out runs that are nested in others."""
-    run_ids: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class RunTable:
-    """Rows, one a run.
-
-    ``frame`` has the columns ``ATTRIBUTES`` (times aware, in UTC; ``seconds`` a number), then
-    ``metrics.…`` (numbers; NaN as such, missing as ``<NA>``), ``params.…`` and ``tags.…`` (text).
-    """
-
-    frame: pd.DataFrame
-    more: bool = False
-    """Whether further rows follow."""
-    total: int | None = None
-    """How many rows there are in all, where that is known."""
-    missing: tuple[str, ...] = field(default=())
-    """Run ids that were asked for and are not there."""
-    at: datetime = field(default_factory=lambda: datetime.now(UTC))
-    """When it was read."""
-
-    @property
-    def ids(self) -> list[str]:
-        """The runs' ids, in the order of the rows."""
-        return [str(i) for i in self.frame["run_id"]]
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The metrics, params and tags that any of these runs has."""
-        return tuple(c for c in self.frame.columns if c not in ATTRIBUTES)
-
-    def of(self, kind: str) -> tuple[str, ...]:
-        """Its columns of one kind: metrics, params or tags."""
-        return tuple(c for c in self.columns if c.startswith(f"{kind}."))
-
-
-def query(mlflow: Mlflow, asked: RunQuery) -> RunTable:
+def query(mirror: Mirror, asked: RunQuery, readable: frozenset[str]) -> RunTable:
     """The rows that ``asked`` describes.
 
-    Raises:
-        InvalidInput: the filter (``field`` is "filter") or the order ("order") cannot be used.
-    """
-    if asked.run_ids:
-        return _by_id(mlflow, asked)
-    order = [order_clause(o) for o in asked.order]
-    text = filters.checked(asked.filter)
-    if asked.top_level:
-        text = f"{text} AND {TOP_LEVEL}" if text else TOP_LEVEL
-    wanted = asked.offset + asked.limit
-    found: list[Run] = []
-    token: str | None = None
-    while True:
-        # One row more than wanted tells whether there are more; it is not shown.
-        size = min(PAGE_LIMIT, wanted + 1 - len(found))
-        try:
-            page = mlflow.tracking.search(
-                asked.experiment_ids, text, order, size, token, VIEWS[asked.view]
-            )
-        except InvalidInput as error:
-            if error.field or not asked.filter.strip():
-                raise
-            raise filters.explain(asked.filter, error, _sample(mlflow, asked)) from error
-        found += page.runs
-        token = page.next_token
-        if not token or len(found) > wanted:
-            break
-    more = len(found) > wanted
-    runs = found[asked.offset : wanted]
-    total = None if more else len(found)
-    return RunTable(frame_of(runs, asked.columns), more, total)
-
-
-def order_clause(order: Order) -> str:
-    """``order`` in MLflow's syntax, names quoted.
+    Args:
+        readable: the experiments that this person may read, as MLflow says.
 
     Raises:
-        InvalidInput: MLflow cannot sort by that column.
+        InvalidInput: the filter (``field`` is "filter"), the order ("order") or a column
+            ("columns") cannot be used.
     """
-    way = "DESC" if order.descending else "ASC"
-    if order.column in SORTABLE:
-        return f"{SORTABLE[order.column]} {way}"
-    kind, _, name = order.column.partition(".")
-    # MLflow reads an order with shell rules, in which these cannot be written.
-    if kind not in KINDS or not name.strip() or any(c in name for c in '`"\\\n\r\x00'):
-        raise InvalidInput(
-            t("runs.order.bad", column=order.column[:80]), t("runs.order.next"), field="order"
+    coverage = mirror.coverage
+    chosen = select(mirror, asked, readable)
+    first, last = (0, None) if asked.run_ids else (asked.offset, asked.limit)
+    shown = slice(first, None if last is None else first + last)
+    rows = chosen.rows[shown]
+    with mirror.cursor() as cursor:
+        left_out = 0
+        if asked.columns is None:
+            columns, left_out = _all_columns(cursor, chosen.spine, rows)
+        else:
+            columns = [parse(c) for c in dict.fromkeys(asked.columns)]
+        frame = _frame(
+            cursor, chosen.spine, rows, columns, chosen.depth[shown], dict(asked.directions)
         )
-    return f"{kind}.`{name}` {way}"
-
-
-def frame_of(runs: Sequence[Run], columns: Sequence[str] | None = None) -> pd.DataFrame:
-    """Runs as rows, with all their metrics, params and tags, or the ``columns`` named."""
-    made: dict[str, object] = {
-        "run_id": pd.Series([r.id for r in runs], dtype=object),
-        "name": pd.Series([r.name for r in runs], dtype=object),
-        "status": pd.Series([r.status for r in runs], dtype=object),
-        "started_at": pd.to_datetime([r.started_at for r in runs], utc=True).as_unit("ms"),
-        "ended_at": pd.to_datetime([r.ended_at for r in runs], utc=True).as_unit("ms"),
-        "seconds": pd.Series([r.seconds for r in runs], dtype=float),
-        "user": pd.Series([r.user for r in runs], dtype=object),
-        "experiment_id": pd.Series([r.experiment_id for r in runs], dtype=object),
-        "parent_id": pd.Series([r.parent_id for r in runs], dtype=object),
-        "deleted": pd.Series([r.lifecycle_stage == "deleted" for r in runs], dtype=bool),
-    }
-    for kind in KINDS:
-        values = [getattr(r, kind) for r in runs]
-        names = sorted({name for of_run in values for name in of_run}, key=str.casefold)
-        for name in names:
-            column = f"{kind}.{name}"
-            if columns is None or column in columns:
-                cells = [of_run.get(name) for of_run in values]
-                made[column] = _numbers(cells) if kind == "metrics" else _text(cells)
-    return pd.DataFrame(made)
-
-
-def _numbers(cells: list[float | None]) -> object:
-    # A plain column of floats cannot tell a metric that is NaN from one that was never logged.
-    return pd.arrays.FloatingArray(
-        pd.array([0.0 if c is None else c for c in cells], dtype="float64").to_numpy(),
-        pd.array([c is None for c in cells], dtype="bool").to_numpy(),
+    return RunTable(
+        frame,
+        total=len(chosen.rows),
+        more=first + len(rows) < len(chosen.rows),
+        missing=chosen.missing,
+        left_out=left_out,
+        parents=_parents(chosen.spine, rows, readable),
+        revision=chosen.spine.revision,
+        coverage=coverage,
     )
 
 
-def _text(cells: list[str | None]) -> object:
-    return pd.Series(cells, dtype=object)
+def names(mirror: Mirror, asked: RunQuery, readable: frozenset[str]) -> Names:
+    """What the runs that match have, over all of them: limit and offset do not count."""
+    chosen = select(mirror, asked, readable)
+    with mirror.cursor() as cursor:
+        return summed_up(cursor, chosen, dict(asked.directions))
 
 
-def _by_id(mlflow: Mlflow, asked: RunQuery) -> RunTable:
-    wanted = tuple(dict.fromkeys(asked.run_ids))
-    possible = [i for i in wanted if is_run_id(i)]
-    experiments = [e.id for e in mlflow.tracking.experiments(ALL)] if possible else []
-    found: dict[str, Run] = {}
-    for start in range(0, len(possible), _IDS_AT_ONCE):
-        some = possible[start : start + _IDS_AT_ONCE]
-        text = f"attributes.run_id IN ({', '.join(repr(i) for i in some)})"
-        page = mlflow.tracking.search(experiments, text, limit=len(some), view=ALL)
-        found |= {run.id: run for run in page.runs}
-    runs = [found[i] for i in wanted if i in found]
-    gone = tuple(i for i in wanted if i not in found)
-    return RunTable(frame_of(runs, asked.columns), total=len(runs), missing=gone)
+def ids(mirror: Mirror, asked: RunQuery, readable: frozenset[str]) -> list[str]:
+    """All runs that match, in order: limit and offset do not count."""
+    return select(mirror, asked, readable).ids
 
 
-def _sample(mlflow: Mlflow, asked: RunQuery) -> pd.DataFrame:
-    """Some rows of the same experiments, for names that an error can offer."""
-    page = mlflow.tracking.search(asked.experiment_ids, limit=100, view=VIEWS[asked.view])
-    return frame_of(page.runs)
+def count(mirror: Mirror, asked: RunQuery, readable: frozenset[str]) -> int:
+    """How many runs match."""
+    return len(select(mirror, asked, readable).rows)
 
 
-@dataclass(frozen=True)
-class Choice:
-    """The columns to begin with, and what they were chosen from."""
+def _frame(
+    cursor: duckdb.DuckDBPyConnection,
+    held: Spine,
+    rows: Rows,
+    columns: Sequence[Column],
+    depth: npt.NDArray[np.int16],
+    directions: Mapping[str, Direction],
+) -> pd.DataFrame:
+    reader = Reader(cursor, held, rows, directions)
+    start, end = held.numbers("start_time")[rows], held.numbers("end_time")[rows]
+    made: dict[str, object] = {
+        "run_id": as_text(held.column("run_id").take(rows)),
+        "name": as_text(pc.fill_null(held.column("name").take(rows), "")),
+        "status": as_text(pc.fill_null(held.column("status").take(rows), "")),
+        "started_at": _moments(held, "start_time", rows),
+        "ended_at": _moments(held, "end_time", rows),
+        "seconds": (end - start) / 1000,
+        "user": as_text(pc.fill_null(reader.users(rows), "")),
+        "experiment_id": as_text(held.column("experiment_id").take(rows)),
+        "parent_id": as_text(held.column("parent_id").take(rows)),
+        "deleted": held.deleted()[rows],
+        "depth": depth,
+    }
+    numbers = reader.numbers([c for c in columns if c.kind in ("metrics", "aggregate")])
+    texts = reader.texts([c for c in columns if c.kind in ("params", "tags")])
+    for column in columns:
+        if column in numbers:
+            made[column.text] = as_numbers(numbers[column])
+        elif column in texts:
+            made[column.text] = as_text(texts[column].values)
+    return pd.DataFrame(made, copy=False)
 
-    shown: tuple[str, ...]
-    varying: int
-    """How many metrics and params differ between the rows."""
-    constant: tuple[str, ...]
-    """Those that are the same in all rows."""
-    existing: int
-    """How many metrics and params there are."""
+
+def _moments(held: Spine, name: str, rows: Rows) -> pd.Series:
+    values = held.column(name).take(rows).fill_null(np.iinfo(np.int64).min)
+    # The smallest whole number is what numpy takes for no time at all.
+    times = values.to_numpy(zero_copy_only=False).view("datetime64[ms]")
+    return pd.Series(times).dt.tz_localize("UTC")
 
 
-def choose(table: RunTable, most: int = 12) -> Choice:
-    """The metrics and params that vary, at most ``most``, metrics first; all where none varies."""
-    candidates = table.of("metrics") + table.of("params")
-    varying = [c for c in candidates if _varies(table.frame[c])]
-    constant = tuple(c for c in candidates if c not in set(varying))
-    pool = varying or list(candidates)
-    metrics = [c for c in pool if c.startswith("metrics.")]
-    params = [c for c in pool if not c.startswith("metrics.")]
-    half = most // 2
-    # Neither kind crowds the other out: what one leaves free the other takes.
-    kept = metrics[: max(half, most - len(params))]
-    kept += params[: most - len(kept)]
-    return Choice(tuple(kept), len(varying), constant, len(candidates))
+def _all_columns(
+    cursor: duckdb.DuckDBPyConnection, held: Spine, rows: Rows
+) -> tuple[list[Column], int]:
+    """All that any of these runs has, up to a bound, and how much was left out."""
+    cursor.register("named_runs", pa.table({"no": held.no[rows]}))
+    found: list[Column] = []
+    for kind in ("metrics", "params", "tags"):
+        there = cursor.execute(
+            f"SELECT name FROM keys SEMI JOIN (SELECT key FROM {kind} "  # noqa: S608 - our words
+            "SEMI JOIN named_runs ON run = no) ON id = key"
+        ).fetchall()
+        some = sorted((name for (name,) in there), key=lambda n: (n.casefold(), n))
+        found += [Column(kind, name) for name in some]
+    most = min(MOST_COLUMNS, _MOST_CELLS // max(len(rows), 1))
+    return found[:most], max(0, len(found) - most)
 
 
-def _varies(column: "pd.Series[object]") -> bool:
-    return bool(column.astype(object).map(repr).nunique() > 1)
+def _parents(held: Spine, rows: Rows, readable: frozenset[str]) -> dict[str, str]:
+    parents = np.unique(held.parents()[rows])
+    parents = parents[(parents >= 0) & (parents < len(held))]
+    away = np.setdiff1d(parents, rows).astype(np.int32)
+    away = away[held.of_experiments(readable)[away]]
+    some = held.column("run_id").take(away).to_pylist()
+    called = held.column("name").take(away).to_pylist()
+    return {i: name or "" for i, name in zip(some, called, strict=True)}

@@ -64,11 +64,6 @@ def latest(found: Overview) -> None:
                 md("home.latest.in", experiment=names.get(run.experiment_id, "")[:40],
                    when=when(run.started_at))
             )  # fmt: skip
-    if found.latest_of < len(found.experiments):
-        st.caption(
-            t("home.latest.of", n=formats.count(found.latest_of),
-              all=formats.count(len(found.experiments)))
-        )  # fmt: skip
 
 
 def job_lines(at_work: Work) -> None:

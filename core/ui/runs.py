@@ -1,9 +1,14 @@
-"""Runs on pages: what is read of them, remembered, and the table that they stand in."""
+"""Runs on pages: the one place where pages ask for runs, and what is remembered of the answers.
+
+Answers come from the run mirror. They are remembered for one server, one person, one question and
+one revision of the mirror, so that a rerun in which nothing has changed costs next to nothing.
+"""
 
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 import streamlit as st
@@ -12,14 +17,19 @@ from core import formats
 from core.ledger import now
 from core.mlflow_api.nouns import Experiment, Run
 from core.mlflow_api.tracking import ALL
+from core.runs import activity as activities
+from core.runs import directions
 from core.runs import query as runs
-from core.runs.activity import Counter
+from core.runs.activity import Activity
 from core.runs.curves import Histories
-from core.runs.query import RunQuery, RunTable
+from core.runs.memory import Memory
+from core.runs.query import Names, RunQuery, RunTable
 from core.texts import t
 from core.ui import parts
-from core.ui.deck import deck, forget, read
+from core.ui.deck import deck, forget, mirror, read
 from core.ui.markup import plain_frame
+
+T = TypeVar("T")
 
 STATUS_COLOURS = {
     "FINISHED": "green",
@@ -28,40 +38,152 @@ STATUS_COLOURS = {
     "FAILED": "red",
     "KILLED": "orange",
 }
-_REMEMBERED = 15
-"""Seconds. Longer than other reads: a run table is dear."""
 _SHOWN = timedelta(minutes=10)
 _MOST_SHOWN = 4
+_MOST_REREAD = 500
+_PATIENCE = 1.5
+"""Seconds to wait for a first answer about experiments that were not read yet."""
 
 NESTED = "↳ "
 
 
 def table(asked: RunQuery) -> RunTable:
-    """The answer to a query, remembered for some seconds."""
-    with st.spinner(t("experiments.loading"), show_time=True):
-        return _table(_scope(), asked)
+    """The rows of a query, as of now. Shared by all who ask the same: never write to its frame."""
+    return _answer("table", asked, runs.query)
 
 
-@st.cache_data(ttl=_REMEMBERED, max_entries=16, show_spinner=False)
-def _table(scope: tuple[str, str], asked: RunQuery) -> RunTable:  # noqa: ARG001 - part of the key
-    return runs.query(deck().mlflow, asked)
+def names(asked: RunQuery) -> Names:
+    """What the runs that match have: every metric, param and tag."""
+    return _answer("names", _every(asked), runs.names)
+
+
+def ids(asked: RunQuery) -> list[str]:
+    """All runs that match, in order."""
+    return _answer("ids", _every(asked), runs.ids)
+
+
+def count(asked: RunQuery) -> int:
+    """How many runs match."""
+    return _answer("count", replace(_every(asked), order=()), runs.count)
+
+
+def activity(experiment_ids: Sequence[str], view: str = "active") -> Mapping[str, Activity]:
+    """How many runs experiments have, as far as they were read, and when the newest one began."""
+    wanted = tuple(experiment_ids)
+    return _answer(
+        "activity",
+        RunQuery(wanted, view=view),
+        lambda source, _, allowed: activities.activity(source, wanted, allowed, view),
+    )
 
 
 def shown(asked: RunQuery) -> RunTable:
-    """The answer to a query, kept for a page that says how old it is and offers to refresh it.
+    """The rows of a query, kept for a page that says how old they are and offers to refresh them.
 
-    It stays while a person ticks rows of it: for minutes, until a write of theirs, or till they
-    have looked at several others.
+    They stay while a person ticks rows: for minutes, until a write of theirs, or till they have
+    looked at several others; while the mirror is being filled they grow.
     """
     held: dict[tuple[object, ...], RunTable] = st.session_state.setdefault("_tables", {})
     key = (*_scope(), asked)
     there = held.pop(key, None)
-    if there is None or now() - there.at > _SHOWN:
+    if there is None or not there.coverage.complete or now() - there.at > _SHOWN:
         there = table(asked)
     held[key] = there  # the last one used comes last
     while len(held) > _MOST_SHOWN:
         del held[next(iter(held))]
     return there
+
+
+def readable(wanted: Iterable[str] = ()) -> frozenset[str]:
+    """The experiments that this person may read, as MLflow says; where it does not answer, that
+    error rises.
+
+    Args:
+        wanted: experiments in question: where one is not among those remembered, MLflow is asked
+            again.
+    """
+    known = frozenset(e.id for e in _experiments(_scope()))
+    if known.issuperset(wanted):
+        return known
+    return known | frozenset(e.id for e in experiments(ALL))
+
+
+def coverage_line() -> str:
+    """How much of the store was read, and when: plain text."""
+    found = mirror().coverage
+    n, at = formats.count(found.runs), parts.when(found.at)
+    if found.at is None:
+        line = t("rows.coverage.none")
+    elif found.complete:
+        line = t("rows.coverage.all", n=n, ago=at)
+    elif found.total is None:
+        line = t("rows.coverage.some", n=n, ago=at)
+    else:
+        line = t("rows.coverage.part", n=n, total=formats.count(found.total), ago=at)
+    return f"{line} {found.notice}".strip()
+
+
+def refresh(run_ids: Iterable[str] | None = None, experiment_ids: tuple[str, ...] = ()) -> None:
+    """Forget what is held for this page, and look at MLflow; after each write of ours, and when a
+    person asks.
+
+    Args:
+        run_ids: runs that were written to: they are read again now. None: what is new, running or
+            has just ended is looked for.
+        experiment_ids: experiments that were written to: the first of their runs are read again
+            now, the others when the mirror comes to them.
+    """
+    forget()
+    _experiments.clear()
+    st.session_state.pop("_tables", None)
+    if experiment_ids:
+        everything = RunQuery(experiment_ids, view="all")
+        run_ids = runs.ids(mirror(), everything, frozenset(experiment_ids))[:_MOST_REREAD]
+    if run_ids is None:
+        mirror().refresh()
+    else:
+        mirror().reread(list(run_ids))
+
+
+def _answer(name: str, asked: RunQuery, ask: Callable[[Any, RunQuery, frozenset[str]], T]) -> T:
+    source = mirror()
+    asked = _complete(asked)
+    allowed = readable(asked.experiment_ids)
+    source.want(asked.experiment_ids or sorted(allowed))
+    question = (_scope(), name, asked, allowed)
+    if _memory().has(question, source.revision):
+        return _memory().get(question, source.revision, lambda: ask(source, asked, allowed))
+    with st.spinner(t("experiments.loading"), show_time=True):
+        if not asked.run_ids:
+            source.settle(asked.experiment_ids or sorted(allowed), _PATIENCE)
+        return _memory().get(question, source.revision, lambda: ask(source, asked, allowed))
+
+
+@st.cache_resource(show_spinner=False)
+def _memory() -> Memory:
+    return Memory()
+
+
+def _every(asked: RunQuery) -> RunQuery:
+    # What does not count must not tell one question from another.
+    return replace(asked, columns=None, limit=None, offset=0)
+
+
+def _complete(asked: RunQuery) -> RunQuery:
+    """The question with what only a page knows: the viewer's zone, and what metrics mean."""
+    known = _experiments(_scope())
+    if asked.filter.strip():
+        asked = replace(asked, zone=st.context.timezone or "UTC")
+        if "experiment" in asked.filter:
+            names = tuple(sorted((e.id, e.name) for e in known))
+            asked = replace(asked, experiment_names=names)
+    chosen = [e for e in known if not asked.experiment_ids or e.id in asked.experiment_ids]
+    return replace(asked, directions=tuple(sorted(directions.of_experiments(chosen).items())))
+
+
+@st.cache_data(ttl=60, max_entries=100, show_spinner=False)
+def _experiments(scope: tuple[str, str]) -> list[Experiment]:  # noqa: ARG001 - part of the key
+    return deck().mlflow.tracking.experiments(ALL)
 
 
 def as_of(rows: RunTable) -> str:
@@ -70,10 +192,10 @@ def as_of(rows: RunTable) -> str:
     return t("experiments.as_of", time=moment, ago=parts.when(rows.at))
 
 
-def refresh_button(key: str) -> None:
-    """Reads what is shown anew."""
+def refresh_button(key: str, run_ids: Sequence[str] = ()) -> None:
+    """Reads what is shown anew: these runs at once, the others as the mirror comes to them."""
     if st.button(t("experiments.refresh"), type="tertiary", icon=":material/refresh:", key=key):
-        refresh()
+        refresh(run_ids[:_MOST_REREAD])
         st.rerun()
 
 
@@ -93,16 +215,6 @@ def experiment_names(ids: Sequence[str]) -> dict[str, str]:
     return {i: known[i] if i in known else deck().mlflow.tracking.experiment(i).name for i in ids}
 
 
-def counter() -> Counter:
-    """Counts the runs of experiments in the background."""
-    return _counter(_scope())
-
-
-@st.cache_resource(show_spinner=False, max_entries=20)
-def _counter(scope: tuple[str, str]) -> Counter:  # noqa: ARG001 - part of the key
-    return Counter(deck().mlflow)
-
-
 def histories() -> Histories:
     """Reads metric histories."""
     return _histories(_scope())
@@ -111,14 +223,6 @@ def histories() -> Histories:
 @st.cache_resource(show_spinner=False, max_entries=20)
 def _histories(scope: tuple[str, str]) -> Histories:  # noqa: ARG001 - part of the key
     return Histories(deck().mlflow)
-
-
-def refresh() -> None:
-    """Forget every answer about runs; after each write of ours, and when a person asks."""
-    forget()
-    _table.clear()
-    st.session_state.pop("_tables", None)
-    counter().forget()
 
 
 def _scope() -> tuple[str, str]:

@@ -6,18 +6,16 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core.errors import DeckError
 from core.mlflow_api.nouns import NOTE_TAG, Experiment
 from core.mlflow_api.tracking import ACTIVE, DELETED
 from core.runs import changes
-from core.runs.activity import CAP, Activity, Known
+from core.runs.activity import Activity
 from core.texts import t
 from core.ui import parts, runs
 from core.ui.deck import deck
 from core.ui.markup import md, plain_frame, safe
 from core.ui.navigation import go
 
-MOST_COUNTED = 100
 MOST_SHOWN = 1000
 
 
@@ -73,8 +71,8 @@ def listed(words: str, *, deleted: bool) -> list[Experiment]:
 def draw(found: Sequence[Experiment], *, deleted: bool) -> None:
     """The table, and above it what can be done to the experiments that are ticked."""
     shown = found[:MOST_SHOWN]
-    counted = [e.id for e in shown[:MOST_COUNTED]]
-    known = runs.counter().look(counted, "deleted" if deleted else "active")
+    # The runs of a deleted experiment are deleted with it.
+    known = runs.activity([e.id for e in shown], "deleted" if deleted else "active")
     bar = st.container(horizontal=True, vertical_alignment="center", height="content")
     made = _cells(shown, known)
     key = f"experiments_{runs.fingerprint([e.id for e in shown])}"
@@ -91,28 +89,26 @@ def draw(found: Sequence[Experiment], *, deleted: bool) -> None:
     opened = runs.clicked("experiments", [e.id for e in shown])
     if opened:
         go("experiments", experiment=opened)
-    _say(found, shown, counted, known)
+    st.caption(
+        " ".join(
+            (t("experiments.shown", n=len(found), shown=len(shown)), safe(runs.coverage_line()))
+        )
+    )
     picked = [shown[i] for i in event["selection"]["rows"] if i < len(shown)]
     with bar:
         _actions(picked, deleted=deleted)
-    if len(known) < len(counted):
-        _wait_for_counts(counted, "deleted" if deleted else "active")
 
 
-def _cells(shown: Sequence[Experiment], known: Mapping[str, Known]) -> pd.DataFrame:
-    found = [known.get(e.id) for e in shown]
-    activity = [a if isinstance(a, Activity) else None for a in found]
+def _cells(shown: Sequence[Experiment], known: Mapping[str, Activity]) -> pd.DataFrame:
+    activity = [known.get(e.id, Activity()) for e in shown]
     own = [{k: v for k, v in e.tags.items() if not k.startswith("mlflow.")} for e in shown]
     return plain_frame(
         pd.DataFrame(
             {
                 "open": [t("runs.open")] * len(shown),
                 "name": [e.name for e in shown],
-                "runs": [
-                    a.text if a else ("…" if e.id not in known else "–")
-                    for e, a in zip(shown, activity, strict=True)
-                ],
-                "last": runs.instants(a.last if a else None for a in activity),
+                "runs": [a.runs for a in activity],
+                "last": runs.instants(a.last for a in activity),
                 "description": [e.tags.get(NOTE_TAG, "") for e in shown],
                 "tags": [[f"{k}: {v}" for k, v in tags.items()] for tags in own],
                 "created": runs.instants(e.created_at for e in shown),
@@ -127,30 +123,15 @@ def _config() -> dict[str, Any]:
     return {
         "open": column.ButtonColumn("", type="tertiary", key="experiments_open", width=70),
         "name": column.TextColumn(t("runs.column.name"), width=260),
-        "runs": column.TextColumn(t("experiments.column.runs"), alignment="right", width="small"),
+        "runs": column.NumberColumn(
+            t("experiments.column.runs"), format="localized", width="small"
+        ),
         "last": column.DatetimeColumn(t("experiments.column.last"), format="distance"),
         "description": column.TextColumn(t("experiments.column.description"), width="large"),
         "tags": column.ListColumn(t("experiments.column.tags")),
         "created": column.DatetimeColumn(t("experiments.column.created"), format="distance"),
         "id": column.TextColumn(t("experiments.column.id"), width="small"),
     }
-
-
-def _say(
-    found: Sequence[Experiment],
-    shown: Sequence[Experiment],
-    counted: Sequence[str],
-    known: Mapping[str, Known],
-) -> None:
-    said = [t("experiments.shown", n=len(found), shown=len(shown))]
-    if any(isinstance(a, Activity) and a.more for a in known.values()):
-        said.append(t("experiments.counted_to", cap=CAP))
-    failed = [a for a in known.values() if isinstance(a, DeckError)]
-    if failed:
-        said.append(md("experiments.not_counted", n=len(failed), why=failed[0].what))
-    if len(counted) < len(shown):
-        said.append(t("experiments.counted_some", n=len(counted)))
-    st.caption(" ".join(said))
 
 
 def _actions(picked: Sequence[Experiment], *, deleted: bool) -> None:
@@ -188,7 +169,7 @@ def _act(change: "changes.Change", ids: list[str], said: str) -> None:
     try:
         change(deck().mlflow, ids)
     finally:
-        runs.refresh()
+        runs.refresh(experiment_ids=tuple(ids))
     parts.done(said)
     st.rerun()
 
@@ -197,12 +178,3 @@ def few(names: Sequence[str], most: int = 5) -> str:
     """Some names for a question, as Markdown: the first ones in bold, and how many more."""
     said = ", ".join(f"**{safe(n, 60)}**" for n in names[:most])
     return t("runs.and_more", names=said, n=len(names) - most) if len(names) > most else said
-
-
-def _wait_for_counts(ids: Sequence[str], view: str) -> None:
-    @parts.live(1.0)
-    def look_again() -> None:
-        if len(runs.counter().look(ids, view, patience=0.0)) == len(ids):
-            st.rerun()
-
-    look_again()

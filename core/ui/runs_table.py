@@ -89,7 +89,7 @@ def controls(ids: Sequence[str], text: str) -> RunQuery:
         order,
         limit=int(limit or LIMITS[0]),
         view=view_names.get(view or "", "active"),
-        top_level=not nested,
+        nesting="flat" if nested else "top",
     )
 
 
@@ -216,7 +216,7 @@ def _say(
     said.append(runs.as_of(rows))
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(" ".join(said), width="content")
-        bigger = next((n for n in LIMITS if n > asked.limit), None)
+        bigger = next((n for n in LIMITS if n > (asked.limit or 0)), None)
         if rows.more and bigger:
             st.button(
                 t("experiments.show_more", n=bigger),
@@ -226,7 +226,7 @@ def _say(
                 icon=":material/expand_more:",
                 key="runs_more",
             )
-        runs.refresh_button("runs_refresh")
+        runs.refresh_button("runs_refresh", rows.ids)
 
 
 def _set_limit(limit: int) -> None:
@@ -281,7 +281,7 @@ def rename(run_id: str, name: str) -> None:
             try:
                 changes.rename_run(deck().mlflow, run_id, new)
             finally:
-                runs.refresh()
+                runs.refresh([run_id])
             parts.done(md("experiments.rename.done", name=new.strip()))
             st.rerun()
 
@@ -291,7 +291,7 @@ def change(what: changes.Change, ids: list[str], said: str) -> None:
     try:
         what(deck().mlflow, ids)
     finally:
-        runs.refresh()
+        runs.refresh(ids)
     parts.done(said)
     st.rerun()
 

@@ -33,10 +33,10 @@ class TestChoice:
     def test_a_filter_that_is_wrong_stays(self, store: Store, open_page: Open) -> None:
         app = open_page("compare")
         app.selectbox[0].set_value(store.trees)
-        app.text_input[0].set_value("accuracy > 1")
+        app.text_input[0].set_value("acuracy > 1")
         app.button[0].click().run()
-        assert "Did you mean metrics.accuracy" in app.error[0].value.replace("\\", "")
-        assert app.text_input[0].value == "accuracy > 1"
+        assert "metrics.accuracy" in app.error[0].value.replace("\\", "")
+        assert app.text_input[0].value == "acuracy > 1"
 
     @pytest.mark.parametrize("way", WAYS)
     def test_every_way_on_a_cold_link(self, store: Store, open_page: Open, way: str) -> None:

@@ -8,7 +8,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.mlflow_api.nouns import NOTE_TAG
 from core.training.jobs import JOB_TAG
-from core.ui.deck import deck, forget
+from core.ui.deck import deck, forget, mirror
 from core.ui.markup import visible
 from tests.pages.conftest import HOSTILE, Open, Store, drawn, markdown_of
 
@@ -179,6 +179,7 @@ class TestSections:
         ]
         other = here.create_run(own_store.empty, "other", params={"lr": "0.2", "seed": "1"})
         forget()
+        mirror().refresh()
         app = open_page("run", run=twins[0].id, section="Related")
         assert "1 replicate: the same params but for the seed" in drawn(app)
         assert set(app.dataframe[-1].value["name"]) == {"twin-1", "twin-2"}

@@ -89,10 +89,12 @@ def test_a_long_list_does_not_drown_the_rest() -> None:
     assert found[0].query == (("job", "job0"),), "the newest failure first"
 
 
-@pytest.mark.parametrize(("models", "untouched"), [(0, True), (1, False)])
-def test_a_store_in_which_nothing_was_done(models: int, untouched: bool) -> None:
+@pytest.mark.parametrize(
+    ("models", "all_read", "untouched"), [(0, True, True), (1, True, False), (0, False, False)]
+)
+def test_a_store_in_which_nothing_was_done(models: int, all_read: bool, untouched: bool) -> None:
     shown = Overview(
-        experiments=(), latest=(), models=models, versions=0, production=(),
-        attention=(),
+        experiments=(), latest=(), all_runs_read=all_read, models=models, versions=0,
+        production=(), attention=(),
     )  # fmt: skip
     assert shown.untouched is untouched

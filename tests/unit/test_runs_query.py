@@ -1,19 +1,21 @@
-"""The seam of run tables on a real SQLite store, and the filters that MLflow refuses."""
+"""Runs asked of the mirror: which ones, in what order, with what columns, and for whom."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
-import pandas as pd
+import numpy as np
 import pytest
 
 from core.errors import InvalidInput
 from core.lifecycle.overview import latest
 from core.mlflow_api import Mlflow, connect
-from core.runs import filters
-from core.runs.query import Order, RunQuery, choose, order_clause, query
+from core.runs.activity import Activity, activity
+from core.runs.mirror import Mirror
+from core.runs.names import Name, Names, choose
+from core.runs.query import Order, RunQuery, RunTable, count, ids, names, query
 from core.settings import load
 
-Make = Callable[..., str]
+ALL = frozenset({"0", "1"})
 
 
 @pytest.fixture(scope="module")
@@ -40,60 +42,135 @@ def mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mlflow]:
     made.gateway.close()
 
 
-def names(mlflow: Mlflow, **asked: object) -> list[str]:
+@pytest.fixture(scope="module")
+def mirror(mlflow: Mlflow) -> Iterator[Mirror]:
+    """The store's mirror, filled."""
+    made = Mirror.in_memory(mlflow)
+    made.fill()
+    yield made
+    made.close()
+
+
+def found(mirror: Mirror, **asked: object) -> list[str]:
     """The names of the runs that a query finds."""
-    return list(query(mlflow, RunQuery(("1",), **asked)).frame["name"])  # type: ignore[arg-type]
+    return list(query(mirror, RunQuery(("1",), **asked), ALL).frame["name"])  # type: ignore[arg-type]
 
 
-def test_the_latest_runs_of_home_come_the_same_way(mlflow: Mlflow) -> None:
-    found = latest(mlflow, ["1"])
-    assert [r.name for r in found] == names(mlflow)
-    assert {(r.status, r.experiment_id) for r in found} == {("RUNNING", "1")}
-    assert all(r.started_at is not None and r.started_at.tzinfo for r in found)
+def test_the_latest_runs_of_home_come_the_same_way(mirror: Mirror) -> None:
+    shown = latest(mirror, ["0", "1"])
+    assert [r.name for r in shown] == found(mirror)
+    assert {(r.status, r.experiment_id) for r in shown} == {("RUNNING", "1")}
+    assert all(r.started_at is not None and r.started_at.tzinfo for r in shown)
 
 
 class TestRows:
-    def test_newest_first_all_of_them(self, mlflow: Mlflow) -> None:
-        table = query(mlflow, RunQuery(("1",)))
+    def test_newest_first_all_of_them(self, mirror: Mirror) -> None:
+        table = query(mirror, RunQuery(("1",)), ALL)
         assert list(table.frame["name"]) == [f"run-{i}" for i in (6, 5, 4, 3, 2, 1, 0)]
         assert (table.more, table.total) == (False, 7)
         assert str(table.frame["started_at"].dtype) == "datetime64[ms, UTC]"
+        assert set(table.frame["user"]) == {"ada"}
+        assert table.frame["ended_at"].isna().all()
+        assert table.frame["seconds"].isna().all()
 
-    def test_nan_is_not_missing(self, mlflow: Mlflow) -> None:
-        column = query(mlflow, RunQuery(("1",))).frame["metrics.m m/é"]
+    def test_as_mlflow_has_them(self, mirror: Mirror, mlflow: Mlflow) -> None:
+        frame = query(mirror, RunQuery(("1",)), ALL).frame
+        for run, row in zip(
+            mlflow.tracking.search(["1"]).runs, frame.to_dict("records"), strict=True
+        ):
+            assert (row["run_id"], row["name"], row["status"]) == (run.id, run.name, run.status)
+            assert row["started_at"] == run.started_at
+            assert {k: row[f"params.{k}"] for k in run.params} == run.params
+            assert {k: row[f"tags.{k}"] for k in run.tags} == run.tags
+
+    def test_nan_is_not_missing(self, mirror: Mirror) -> None:
+        column = query(mirror, RunQuery(("1",)), ALL).frame["metrics.m m/é"]
         assert list(column.isna()) == [True, False, False, False, False, False, False]
         assert math.isnan(column.iloc[6])
 
-    @pytest.mark.parametrize(("limit", "offset"), [(3, 0), (3, 3), (3, 6), (7, 0), (100, 2)])
-    def test_pages_are_slices_of_the_whole(self, mlflow: Mlflow, limit: int, offset: int) -> None:
-        every = names(mlflow)
-        table = query(mlflow, RunQuery(("1",), limit=limit, offset=offset))
-        assert list(table.frame["name"]) == every[offset : offset + limit]
-        assert table.more == (offset + limit < 7)
-        assert table.total == (None if table.more else 7)
+    @pytest.mark.parametrize(
+        ("limit", "offset"), [(3, 0), (3, 3), (3, 6), (7, 0), (100, 2), (None, 1), (2, 50)]
+    )
+    def test_pages_are_slices_of_the_whole(
+        self, mirror: Mirror, limit: int | None, offset: int
+    ) -> None:
+        every = found(mirror)
+        table = query(mirror, RunQuery(("1",), limit=limit, offset=offset), ALL)
+        end = len(every) if limit is None else offset + limit
+        assert list(table.frame["name"]) == every[offset:end]
+        assert table.more == (end < 7)
+        assert table.total == 7
 
-    def test_columns(self, mlflow: Mlflow) -> None:
-        table = query(mlflow, RunQuery(("1",), columns=("params.depth",)))
-        assert table.columns == ("params.depth",)
+    def test_columns_stand_as_they_were_asked_for(self, mirror: Mirror) -> None:
+        wanted = ("params.depth", "tags.none", "metrics.loss", "metrics.none", "max(loss)")
+        table = query(mirror, RunQuery(("1",), columns=wanted), ALL)
+        assert table.columns == wanted
+        assert table.frame[["tags.none", "metrics.none", "max(loss)"]].isna().all(axis=None)
 
-    def test_by_id_keeps_the_order_and_names_what_is_missing(self, mlflow: Mlflow) -> None:
-        ids = query(mlflow, RunQuery(("1",))).ids
-        mlflow.tracking.delete_run(ids[3])
+    def test_what_is_no_column(self, mirror: Mirror) -> None:
+        with pytest.raises(InvalidInput) as caught:
+            query(mirror, RunQuery(("1",), columns=("loss",)), ALL)
+        assert caught.value.field == "columns"
+
+    def test_by_id_keeps_the_order_and_names_what_is_missing(self, mirror: Mirror) -> None:
+        every = ids(mirror, RunQuery(("1",)), ALL)
+        wanted = (every[3], "x' OR", every[0], "f" * 32, every[3])
+        table = query(mirror, RunQuery(run_ids=wanted), ALL)
+        assert table.ids == [every[3], every[0]]
+        assert table.missing == ("x' OR", "f" * 32)
+
+    def test_a_run_that_was_made_just_now_is_found_by_its_id(
+        self, mirror: Mirror, mlflow: Mlflow
+    ) -> None:
+        where = mlflow.tracking.create_experiment("new")
+        made = mlflow.tracking.create_run(where, "fresh")
+        assert query(mirror, RunQuery(run_ids=(made.id,)), ALL | {where}).ids == [made.id]
+
+    def test_deleted_ones(self, mirror: Mirror, mlflow: Mlflow) -> None:
+        run_id = ids(mirror, RunQuery(("1",)), ALL)[3]
+        mlflow.tracking.delete_run(run_id)
+        mirror.reread([run_id])
         try:
-            wanted = (ids[3], "x' OR", ids[0], "f" * 32, ids[3])
-            table = query(mlflow, RunQuery(run_ids=wanted))
-            assert table.ids == [ids[3], ids[0]]
-            assert table.missing == ("x' OR", "f" * 32)
-            assert list(table.frame["deleted"]) == [True, False]
-            assert len(query(mlflow, RunQuery(("1",))).ids) == 6
-            assert query(mlflow, RunQuery(("1",), view="deleted")).ids == [ids[3]]
+            assert count(mirror, RunQuery(("1",)), ALL) == 6
+            assert ids(mirror, RunQuery(("1",), view="deleted"), ALL) == [run_id]
+            assert count(mirror, RunQuery(("1",), view="all"), ALL) == 7
+            by_id = query(mirror, RunQuery(run_ids=(run_id,)), ALL)
+            assert list(by_id.frame["deleted"]) == [True]
+            assert activity(mirror, ["1"], ALL)["1"].runs == 6
+            assert activity(mirror, ["1"], ALL, "deleted")["1"].runs == 1
         finally:
-            mlflow.tracking.restore_run(ids[3])
+            mlflow.tracking.restore_run(run_id)
+            mirror.reread([run_id])
 
-    def test_nothing_there(self, mlflow: Mlflow) -> None:
-        table = query(mlflow, RunQuery(("0",)))
+    def test_nothing_there(self, mirror: Mirror) -> None:
+        table = query(mirror, RunQuery(("0",)), ALL)
         assert len(table.frame) == 0
         assert table.columns == ()
+        assert activity(mirror, ["0"], ALL) == {"0": Activity()}
+
+    def test_who_may_not_read_an_experiment_sees_nothing_of_it(self, mirror: Mirror) -> None:
+        every = tuple(ids(mirror, RunQuery(("1",)), ALL))
+        nobody = frozenset({"0"})
+        for asked in (RunQuery(), RunQuery(("1",)), RunQuery(("1",), filter="metrics.loss > 0")):
+            assert query(mirror, asked, nobody).total == 0
+            assert names(mirror, asked, nobody) == Names(0)
+        by_id = query(mirror, RunQuery(run_ids=every), nobody)
+        assert (by_id.ids, by_id.missing) == ([], every)
+        assert activity(mirror, ["1"], nobody) == {}
+        with pytest.raises(InvalidInput) as caught:
+            query(mirror, RunQuery(("1",), filter="los < 1"), nobody)
+        assert "loss" not in caught.value.what
+
+    def test_an_answer_follows_what_is_written(self, mirror: Mirror, mlflow: Mlflow) -> None:
+        run_id = ids(mirror, RunQuery(("1",)), ALL)[0]
+        before = mirror.revision
+        mlflow.tracking.rename_run(run_id, "renamed")
+        mirror.reread([run_id])
+        assert mirror.revision > before
+        assert found(mirror)[0] == "renamed"
+        mlflow.tracking.rename_run(run_id, "run-6")
+        mirror.reread([run_id])
+        assert found(mirror)[0] == "run-6"
 
 
 class TestOrder:
@@ -104,110 +181,128 @@ class TestOrder:
             ("metrics.m m/é", "run-1"),
             ("name", "run-0"),
             ("started_at", "run-0"),
+            ("params.depth", "run-6"),
         ],
     )
-    def test_ascending(self, mlflow: Mlflow, column: str, first: str) -> None:
-        assert names(mlflow, order=(Order(column),))[0] == first
+    def test_ascending(self, mirror: Mirror, column: str, first: str) -> None:
+        assert found(mirror, order=(Order(column),))[0] == first
 
-    @pytest.mark.parametrize("column", ["params.a b.c/d", "params.größe", "params.it's", "status"])
-    def test_odd_names_can_be_sorted_by(self, mlflow: Mlflow, column: str) -> None:
-        assert len(names(mlflow, order=(Order(column, descending=True),))) == 7
-
+    @pytest.mark.parametrize("descending", [False, True])
     @pytest.mark.parametrize(
-        "column", ["", "loss", "metrics.", "nope.x", "params.a`b", 'params.a"b', "params.a\\b"]
-    )
-    def test_what_cannot_be_sorted_by(self, column: str) -> None:
+        "column",
+        ["metrics.loss", "metrics.m m/é", "metrics.none", "params.depth", "tags.mlflow.user",
+         "name", "status", "started_at", "ended_at", "user"],
+    )  # fmt: skip
+    def test_the_same_as_mlflow_where_it_can_sort(
+        self, mirror: Mirror, mlflow: Mlflow, column: str, descending: bool
+    ) -> None:
+        theirs = {"name": "attributes.run_name", "status": "attributes.status",
+                  "started_at": "attributes.start_time", "ended_at": "attributes.end_time",
+                  "user": "tags.`mlflow.user`"}  # fmt: skip
+        kind, _, name = column.partition(".")
+        clause = theirs.get(column, f"{kind}.`{name}`") + (" DESC" if descending else " ASC")
+        expected = [r.id for r in mlflow.tracking.search(["1"], order=[clause]).runs]
+        ours = ids(mirror, RunQuery(("1",), order=(Order(column, descending),)), ALL)
+        assert ours == expected
+
+    def test_nan_comes_after_numbers_and_before_what_is_missing(self, mirror: Mirror) -> None:
+        for descending in (False, True):
+            names_found = found(mirror, order=(Order("metrics.m m/é", descending),))
+            assert names_found[-2:] == ["run-0", "run-6"]
+
+    def test_several_columns(self, mirror: Mirror) -> None:
+        order = (Order("params.depth", descending=True), Order("metrics.loss", descending=True))
+        assert found(mirror, order=order) == [
+            "run-2", "run-5", "run-1", "run-4", "run-0", "run-3", "run-6",
+        ]  # fmt: skip
+
+    @pytest.mark.parametrize("column", ["", "loss", "metrics.", "nope.x", "best(", "worst(loss)"])
+    def test_what_cannot_be_sorted_by(self, mirror: Mirror, column: str) -> None:
         with pytest.raises(InvalidInput) as caught:
-            order_clause(Order(column))
+            found(mirror, order=(Order(column),))
         assert caught.value.field == "order"
 
 
 class TestFilters:
     @pytest.mark.parametrize(
-        ("text", "count"),
+        ("text", "n"),
         [
             ("", 7),
             ("  metrics.loss > 0.3  ", 3),
             ("params.depth = '1' AND metrics.loss < 0.4", 1),
+            ("params.depth = '1' OR metrics.loss < 0.2", 3),
             ("params.`a b.c/d` = 'x y'", 7),
             ("attributes.status = 'RUNNING'", 7),
             ("run_name LIKE 'run-%'", 7),
             ("metrics.nothing > 1", 0),
+            ("metrics.loss IS NULL", 1),
+            ("loss < 0.2", 1),
         ],
     )
-    def test_that_work(self, mlflow: Mlflow, text: str, count: int) -> None:
-        assert len(names(mlflow, filter=text)) == count
+    def test_that_work(self, mirror: Mirror, text: str, n: int) -> None:
+        assert len(found(mirror, filter=text)) == n
+        assert count(mirror, RunQuery(("1",), filter=text), ALL) == n
 
-    @pytest.mark.parametrize(
-        ("text", "said"),
-        [
-            ("loss < 1", "Did you mean metrics.loss?"),
-            ("los < 1", "Did you mean metrics.loss?"),
-            ("metrix.loss < 1", "Did you mean metrics.loss?"),
-            ("metrics.loss == 1", "Write = instead of =="),
-            ("metrics.loss <> 1", "Write != instead of <>"),
-            ("params.depth = 1", "params.depth = '1'"),
-            ("params.depth = two", "params.depth = 'two'"),
-            ("metrics.loss < '1'", "metrics.loss < 1."),
-            ("metrics.loss < one", "“one” is none"),
-            ("params.depth > '1'", "only =, !=, LIKE and ILIKE"),
-            ("metrics.loss < 1 OR metrics.loss > 2", "There is no OR"),
-            ("metrics.loss < 1 && metrics.loss > 2", "the word AND"),
-            ("NOT metrics.loss < 1", "There is no NOT"),
-            ("metrics.loss BETWEEN 1 AND 2", "There is no BETWEEN"),
-            ("params.depth RLIKE '1'", "with LIKE"),
-            ("(metrics.loss < 1)", "without parentheses"),
-            ("params.depth = '1", "is opened and never closed"),
-            ("metrics.loss <", "is not complete"),
-            ("metrics.loss", "is not complete"),
-            ("params.a b.c/d = 'x'", "params.`a b.c/d`"),
-            ("metrics.a-b < 1", "metrics.`a-b`"),
-            ("name = 'x'", "attributes.run_name"),
-            ("attributes.nope = 'x'", "There is no attribute “nope”"),
-            ("start_time > '2026-01-01'", "start_time > 1767225600000"),
-            ("params.depth IN ('1')", "IN works for run ids"),
-            ("; drop table runs", "MLflow says"),
-        ],
-    )
-    def test_that_are_explained(self, mlflow: Mlflow, text: str, said: str) -> None:
+    def test_a_name_that_is_nearly_right_is_offered(self, mirror: Mirror) -> None:
         with pytest.raises(InvalidInput) as caught:
-            names(mlflow, filter=text)
-        assert said in caught.value.what
-        assert "metrics.loss > " in caught.value.next_step
+            found(mirror, filter="los < 1")
+        assert "metrics.loss" in caught.value.what + caught.value.next_step
         assert caught.value.field == "filter"
 
-    @pytest.mark.parametrize("text", ["a\x00b", "x" * 20_000, "start_time > " + "9" * 30])
-    def test_that_are_never_sent(self, text: str) -> None:
-        with pytest.raises(InvalidInput):
-            filters.checked(text)
-
-    def test_blanks_in_quotes_stay(self) -> None:
-        assert filters.checked(" params.x = 'a  b' ") == "params.x = 'a  b'"
-
-    def test_examples_work_on_the_store_they_come_from(self, mlflow: Mlflow) -> None:
-        frame = query(mlflow, RunQuery(("1",))).frame
-        for text in filters.examples(frame):
-            names(mlflow, filter=text)
-
-    def test_unknown_names_get_the_nearest(self) -> None:
-        found = filters.unknown_names("metric.los < 1 AND params.`zz` = 'x'", ["metrics.loss"])
-        assert found == [("metrics.los", "metrics.loss"), ("params.zz", "")]
+    def test_an_experiment_by_its_name(self, mirror: Mirror) -> None:
+        asked = RunQuery(filter="experiment = 'one'", experiment_names=(("1", "one"),))
+        assert count(mirror, asked, ALL) == 7
 
 
-class TestChoice:
-    def test_what_varies_and_what_does_not(self, mlflow: Mlflow) -> None:
-        made = choose(query(mlflow, RunQuery(("1",))))
+class TestNames:
+    def test_what_runs_have(self, mirror: Mirror) -> None:
+        made = names(mirror, RunQuery(("1",)), ALL)
+        assert made.runs == 7
+        loss = made.get("metrics.loss")
+        assert loss == Name("metrics", "loss", 6, 6, 6, 1 / 6, 1.0, "lower")
+        odd = made.get("metrics.m m/é")
+        assert odd is not None
+        assert (odd.runs, odd.distinct, odd.numbers, odd.minimum) == (6, 6, 5, 1.0)
+        depth = made.get("params.depth")
+        assert depth is not None
+        assert (depth.distinct, depth.numeric, depth.maximum) == (3, True, 2.0)
+        word = made.get("params.a b.c/d")
+        assert word is not None
+        assert (word.distinct, word.numeric, word.minimum) == (1, False, None)
+
+    def test_of_the_runs_that_match(self, mirror: Mirror) -> None:
+        made = names(mirror, RunQuery(("1",), filter="metrics.loss > 0.3"), ALL)
+        loss = made.get("metrics.loss")
+        assert loss is not None
+        assert (made.runs, loss.runs, loss.minimum) == (3, 3, 1 / 3)
+
+    def test_what_varies_and_what_does_not(self, mirror: Mirror) -> None:
+        made = choose(names(mirror, RunQuery(("1",)), ALL))
         assert set(made.shown) == {"metrics.loss", "metrics.m m/é", "params.depth"}
         assert set(made.constant) == {"params.same", "params.a b.c/d", "params.größe"}
         assert (made.varying, made.existing) == (3, 6)
 
     def test_neither_kind_crowds_the_other_out(self) -> None:
-        from core.runs.query import RunTable
-
-        frame = pd.DataFrame(
-            {f"metrics.m{i}": [1.0, 2.0] for i in range(20)}
-            | {f"params.p{i}": ["1", "2"] for i in range(3)}
-        )
-        shown = choose(RunTable(frame), 12).shown
+        metrics = tuple(Name("metrics", f"m{i}", 2, 2, 2, 0, 1) for i in range(20))
+        params = tuple(Name("params", f"p{i}", 2, 2, 2, 0, 1) for i in range(3))
+        shown = choose(Names(2, metrics, params), 12).shown
         assert sum(c.startswith("metrics.") for c in shown) == 9
         assert sum(c.startswith("params.") for c in shown) == 3
+
+    def test_what_most_runs_have_comes_first(self) -> None:
+        some = (
+            Name("metrics", "rare", 1, 1, 1, 0, 0),
+            Name("metrics", "system/cpu", 9, 9, 9, 0, 1),
+            Name("metrics", "common", 9, 9, 9, 0, 1),
+        )
+        assert choose(Names(9, some), 2).shown == ("metrics.common", "metrics.rare")
+
+
+def test_nobody_named_any_columns_and_there_are_very_many(mirror: Mirror) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("core.runs.query.MOST_COLUMNS", 2)
+        table = query(mirror, RunQuery(("1",)), ALL)
+    assert table.columns == ("metrics.loss", "metrics.m m/é")
+    assert table.left_out == 4 + 3
+    assert isinstance(table, RunTable)
+    assert np.isfinite(table.frame["metrics.loss"].dropna().astype(float)).all()

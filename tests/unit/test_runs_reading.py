@@ -17,11 +17,9 @@ from core.mlflow_api.nouns import DatasetInput, MetricPoint
 from core.people import Actor
 from core.registry.register import folders, register, source_of_folder, source_of_model
 from core.runs import changes, inputs, preview
-from core.runs.activity import Counter
 from core.runs.curves import Histories, Wanted
 from core.runs.preview import Kind
 from core.settings import load
-from tests.waiting import until
 
 
 @pytest.fixture(scope="module")
@@ -107,95 +105,6 @@ class TestHistories:
 
     def test_nothing(self, mlflow: Mlflow) -> None:
         assert Histories(mlflow).curves([], ["a"]).points.empty
-
-
-class TestCounter:
-    def test_counts_in_the_background(self, mlflow: Mlflow) -> None:
-        where = mlflow.tracking.create_experiment("counted")
-        a_run(mlflow, where, {})
-        counter = Counter(mlflow)
-        found = until(lambda: counter.look([where]).get(where), 10, "a count")
-        assert (found.text, found.more) == ("1", False)
-        assert found.last is not None
-        a_run(mlflow, where, {})
-        assert counter.look([where])[where] == found
-        counter.forget()
-        assert until(lambda: counter.look([where]).get(where), 10, "a count").runs == 2
-
-    def test_never_waits_longer_than_its_patience(
-        self, mlflow: Mlflow, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        go = threading.Event()
-        search = mlflow.tracking.search
-
-        def slow(*args: object, **more: object) -> object:
-            go.wait(20)
-            return search(["0"])
-
-        monkeypatch.setattr(mlflow.tracking, "search", slow)
-        counter = Counter(mlflow)
-        assert counter.look(["0"], patience=0.01) == {}
-        go.set()
-        assert until(lambda: counter.look(["0"]).get("0"), 10, "a count").runs == 0
-
-    def test_a_failure_is_remembered_like_a_count(
-        self, mlflow: Mlflow, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        asked: list[object] = []
-
-        def slow(*args: object, **more: object) -> None:
-            asked.append(args)
-            raise ServerSlow("too slow")
-
-        monkeypatch.setattr(mlflow.tracking, "search", slow)
-        counter = Counter(mlflow)
-        failure = until(lambda: counter.look(["0"]).get("0"), 10, "a failure")
-        assert isinstance(failure, ServerSlow)
-        assert counter.look(["0"])["0"] is failure
-        assert len(asked) == 1
-
-    def test_one_at_a_time_and_old_counts_stay_until_there_are_new_ones(
-        self, mlflow: Mlflow, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        where = [mlflow.tracking.create_experiment(f"one by one {i}") for i in range(3)]
-        counter = Counter(mlflow)
-        until(lambda: len(counter.look(where)) == 3, 10, "all counts")
-        go, search, at_once = threading.Event(), mlflow.tracking.search, [0, 0]
-
-        def slow(*args: object, **more: object) -> object:
-            at_once[0] += 1
-            at_once[1] = max(at_once)
-            go.wait(20)
-            at_once[0] -= 1
-            return search(*args, **more)  # type: ignore[arg-type]
-
-        monkeypatch.setattr(mlflow.tracking, "search", slow)
-        monkeypatch.setattr("core.runs.activity._REMEMBERED", -1.0)
-        assert len(counter.look(where)) == 3
-        until(lambda: at_once[0] == 1, 10, "a count under way")
-        go.set()
-        until(lambda: not counter._underway, 10, "the end")
-        assert at_once[1] == 1
-
-    def test_a_count_from_before_a_write_is_dropped(
-        self, mlflow: Mlflow, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        where = mlflow.tracking.create_experiment("written meanwhile")
-        go, search = threading.Event(), mlflow.tracking.search
-
-        def late(*args: object, **more: object) -> object:
-            found = search(*args, **more)  # type: ignore[arg-type]
-            go.wait(20)
-            return found
-
-        with monkeypatch.context() as patch:
-            patch.setattr(mlflow.tracking, "search", late)
-            counter = Counter(mlflow)
-            until(lambda: counter.look([where], patience=0.01) == {}, 10, "nothing yet")
-            a_run(mlflow, where, {})
-            counter.forget()
-            go.set()
-        assert until(lambda: counter.look([where]).get(where), 10, "a count").runs == 1
 
 
 class TestChanges:
@@ -286,7 +195,7 @@ class TestPreview:
         [
             ("a/roc.PNG", Kind.IMAGE), ("t.csv", Kind.TABLE), ("t.parquet", Kind.TABLE),
             ("x.json", Kind.JSON), ("README.md", Kind.TEXT), ("model/MLmodel", Kind.TEXT),
-            ("logo.svg", Kind.TEXT), ("m.pkl", Kind.OTHER), ("noending", Kind.OTHER),
+            ("logo.svg", Kind.HTML), ("m.pkl", Kind.OTHER), ("noending", Kind.OTHER),
         ],
     )  # fmt: skip
     def test_kinds(self, path: str, kind: Kind) -> None:
