@@ -8,7 +8,7 @@ import pytest
 from mlflow import MlflowClient
 
 from core.mlflow_api import Mlflow, connect
-from core.runs.mirror import Mirror, open_mirror
+from core.runs.mirror import open_mirror
 from core.runs.mirror import sync as sync_module
 from core.settings import Settings, load
 from tests.mirrors import Odd, make_runs, open_store, rows
@@ -106,7 +106,7 @@ def test_a_new_run_its_metrics_and_its_end_come_by_themselves(here: Here) -> Non
 
 
 def test_late_edits_are_found(here: Here) -> None:
-    run = sorted(here.ids(f"experiment_id = '{here.experiment}'"))[0]
+    run = min(here.ids(f"experiment_id = '{here.experiment}'"))
     here.client.set_tag(run, "late", "yes")
     here.soon(lambda: here.tag(run, "late") == "yes", "the tag")
     here.client.delete_tag(run, "late")
@@ -122,7 +122,7 @@ def test_late_edits_are_found(here: Here) -> None:
 
 
 def test_deletions_and_restores_are_found(here: Here) -> None:
-    run = sorted(here.ids(f"experiment_id = '{here.experiment}'"))[0]
+    run = min(here.ids(f"experiment_id = '{here.experiment}'"))
     here.client.delete_run(run)
     here.soon(lambda: run in here.ids("lifecycle_stage = 'deleted'"), "the deletion")
     here.client.restore_run(run)
@@ -138,7 +138,7 @@ def test_an_experiment_that_is_deleted_takes_its_runs_along(here: Here) -> None:
 
 
 def test_own_writes_show_at_once(here: Here) -> None:
-    run = sorted(here.ids(f"experiment_id = '{here.experiment}'"))[0]
+    run = min(here.ids(f"experiment_id = '{here.experiment}'"))
     before = here.mirror.revision
     here.client.set_tag(run, "mine", "now")
     here.mirror.reread([run, "../nonsense", "0" * 32])
