@@ -32,7 +32,8 @@ def like(of: tree.Like, column: Sql, *, sqlite: bool) -> Sql:
         folded = f"translate({column.text}, '{_UPPER}', '{_UPPER.lower()}')"
         return Sql(f"{folded} LIKE ?", (*column.values, lower))
     if (len(pattern) - len(pattern.rstrip("\\"))) % 2:
-        raise invalid(t("query.error.escape"), of.pattern.at)
+        # It ends in an escape of nothing: PostgreSQL finds nothing like it, or fails.
+        return Sql(f"({column.text} IS NULL AND NULL)", column.values)
     if of.way == "LIKE":
         return Sql(f"{column.text} LIKE ? ESCAPE '\\'", (*column.values, pattern))
     return Sql(f"lower({column.text}) LIKE lower(?) ESCAPE '\\'", (*column.values, pattern))
