@@ -70,20 +70,21 @@ class Region:
 
 
 def effects(grown: Grown, params: Sequence[int], back: Callable[[Floats], Floats]) -> list[Effect]:
-    """The effect of each of some params.
+    """The effect of each of some params; a conditional one's in the runs that have it.
 
     Args:
         grown: the forests.
         params: positions of the params.
         back: from what the forests predict to the metric's unit.
     """
-    n = len(grown.design.y)
-    random = np.random.default_rng(SEED)
-    rows = np.sort(random.choice(n, min(n, _BACKGROUND), replace=False))
     made = []
     for i in params:
         param = grown.design.params[i]
-        levels = _shown(param)
+        only = i in grown.design.conditional
+        stands = np.flatnonzero(param.present | (not only))
+        random = np.random.default_rng(SEED)
+        rows = random.choice(stands, min(len(stands), _BACKGROUND), replace=False)
+        levels = [at for at in _shown(param) if not (only and param.values[at] is None)]
         curves = back(grown.curve(i, levels, rows))
         made.append(
             Effect(

@@ -20,6 +20,9 @@ _OWN_VALUES = 20
 """A param of more words than this, and one to every second run, is a name and no setting."""
 
 _BINS = 4
+_FEWEST = 20
+_DECIDING = 20
+"""A param of more values than this decides nothing: each value stands for few runs."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,12 @@ class Encoded:
     def at(self) -> Floats:
         """Each run's value as a number, NaN where it is none."""
         return self.numbers[self.level]
+
+    @property
+    def present(self) -> NDArray[np.bool_]:
+        """Which runs have it."""
+        missing = len(self.values) - 1 if self.values[-1] is None else -1
+        return np.asarray(self.level != missing)
 
     def of(self, rows: Ints) -> "Encoded":
         """The same param over some of the runs."""
@@ -87,14 +96,33 @@ def encode(frame: pd.DataFrame, params: Sequence[str]) -> Params:
 
 
 def association(one: Encoded, other: Encoded) -> float:
-    """How far two params go together, from 0 to 1.
+    """How far two params go together in the runs that have both, from 0 to 1.
 
-    The absolute rank correlation (Spearman) where both are numbers in all runs, else Cramér's V
-    with numbers cut into quarters.
+    The absolute rank correlation (Spearman) where all of these are numbers, else Cramér's V with
+    numbers cut into quarters; 0 for fewer than 20 such runs.
     """
-    if _all_numbers(one) and _all_numbers(other):
-        return abs(float(scipy.stats.spearmanr(one.at, other.at).statistic))
-    return _cramer(_coarse(one), _coarse(other))
+    both = np.flatnonzero(one.present & other.present)
+    if len(both) < _FEWEST:
+        return 0.0
+    a, b = one.of(both), other.of(both)
+    if np.isfinite(a.at).all() and np.isfinite(b.at).all():
+        if a.at.min() == a.at.max() or b.at.min() == b.at.max():
+            return 0.0
+        return abs(float(scipy.stats.spearmanr(a.at, b.at).statistic))
+    return _cramer(_coarse(a), _coarse(b))
+
+
+def depends(param: Encoded, others: Sequence[Encoded]) -> bool:
+    """Whether another param decides which runs have this one: trees only where family=forest."""
+    if param.present.all():
+        return False
+    for other in others:
+        if other is not param and len(other.values) <= _DECIDING:
+            has = np.bincount(other.level, weights=param.present, minlength=len(other.values))
+            runs = np.bincount(other.level, minlength=len(other.values))
+            if ((has == 0) | (has == runs)).all():
+                return True
+    return False
 
 
 def correlation(param: Encoded, metric: Floats) -> float | None:
@@ -162,10 +190,6 @@ def _number(text: str) -> float | None:
 def _words(param: Encoded) -> int:
     """How many of its values are words."""
     return int((~np.isfinite(param.numbers)).sum()) - (None in param.values)
-
-
-def _all_numbers(param: Encoded) -> bool:
-    return bool(np.isfinite(param.numbers).all())
 
 
 def _coarse(param: Encoded) -> Ints:

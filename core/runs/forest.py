@@ -27,11 +27,27 @@ class Design:
     """What is to be predicted, one a run; neither constant nor so large that squares overflow."""
     configuration: Ints
     """Runs of one number stay together in a fold."""
+    conditional: tuple[int, ...] = ()
+    """Positions of params that only some runs have, as another param decides."""
 
     @property
     def x(self) -> Floats:
         """All params side by side."""
         return np.hstack([param.columns for param in self.params])
+
+    def dealt(self, members: Sequence[int], rows: Ints, random: np.random.Generator) -> Ints:
+        """``rows`` in another order: each gets the values of the run in its place.
+
+        A conditional param is dealt out among the runs that have it.
+        """
+        kinds = np.zeros(len(rows), dtype=np.int64)
+        for i in set(members) & set(self.conditional):
+            kinds = 2 * kinds + self.params[i].present[rows]
+        made = np.empty_like(rows)
+        for kind in np.unique(kinds):
+            of = np.flatnonzero(kinds == kind)
+            made[of] = rows[random.permutation(of)]
+        return made
 
     def columns(self, members: Sequence[int]) -> list[int]:
         """The columns of ``x`` that some of the params are in, by their positions."""
@@ -79,11 +95,11 @@ class Grown:
         for fold, (forest, rows) in enumerate(zip(self.forests, self.held, strict=True)):
             random = np.random.default_rng(SEED + fold)
             base = float(np.mean((y[rows] - self.predicted[rows]) ** 2))
-            for i, some in enumerate(columns):
+            for i, (group, some) in enumerate(zip(members, columns, strict=True)):
                 dealt = np.tile(x[rows], (REPEATS, 1))
                 for repeat in range(REPEATS):
                     of = slice(repeat * len(rows), (repeat + 1) * len(rows))
-                    dealt[of, some] = x[random.permutation(rows)][:, some]
+                    dealt[of, some] = x[self.design.dealt(group, rows, random)][:, some]
                 errors = (forest.predict(dealt) - np.tile(y[rows], REPEATS)) ** 2
                 made[fold, i] = (float(errors.mean()) - base) / np.var(y)
             progress((fold + 1) / len(self.forests))

@@ -4,6 +4,8 @@ The forest learns the metric from the params on four fifths of the runs and is h
 fifth, five times; runs that agree in all params but the seed stay together, so that it is never
 asked about a configuration that it has seen. A param's importance is how much worse the held-out
 predictions get when its values are dealt out among the runs anew (Breiman 2001), in units of R².
+A param that another one switches on, such as the trees of a forest, is dealt out among the runs
+that have it.
 """
 
 from collections.abc import Callable, Sequence
@@ -137,7 +139,8 @@ def explain(
         random = np.random.default_rng(SEED)
         rows = np.sort(random.choice(len(values), MOST_RUNS, replace=False))
     sample = tuple(param.of(rows) for param in kept)
-    design = Design(sample, target[rows], _configurations(sample))
+    conditional = tuple(i for i, one in enumerate(sample) if encoding.depends(one, sample))
+    design = Design(sample, target[rows], _configurations(sample), conditional)
     made = replace(
         made,
         rows=tuple(there[rows].tolist()),

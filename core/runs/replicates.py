@@ -25,6 +25,7 @@ FOLDS = frozenset({"fold", "fold_id", "fold_index", "fold_number", "cv_fold"})
 MOST = 200
 """Groups that are compared with the one they are held against; the others are counted."""
 
+_ALL_PAIRS = 24
 _LABEL = 48
 _WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[-\s]+")
 
@@ -96,11 +97,18 @@ def is_fold(param: str) -> bool:
     return _plain(param) in FOLDS
 
 
-def find(frame: pd.DataFrame, seeds: Sequence[str]) -> Groups:
+def find(
+    frame: pd.DataFrame, seeds: Sequence[str], experiments: Mapping[str, str] | None = None
+) -> Groups:
     """The groups of runs that agree in experiment and in all params but ``seeds``.
 
     Numbers agree however they are written (0.1 and 1e-1). A param that one run has and another
     lacks tells them apart; so does a seed that only one of them has.
+
+    Args:
+        frame: rows of a run table.
+        seeds: names of params that may differ within a group.
+        experiments: id → name, for the labels.
     """
     params = [c.removeprefix("params.") for c in frame.columns if c.startswith("params.")]
     values = {p: _canonical(frame[f"params.{p}"]) for p in params}
@@ -123,12 +131,42 @@ def find(frame: pd.DataFrame, seeds: Sequence[str]) -> Groups:
         for i in range(len(rows))
     ]
     of = [str(e) for e in frame["experiment_id"].iloc[first]]
+    where_run = [(experiments or {}).get(e, e) for e in of]
+    whole = [
+        {**one, t("statistics.group.experiment"): name} if len(set(of)) > 1 else one
+        for one, name in zip(told, where_run, strict=True)
+    ]
     keys = _keys({s: values[s] for s in varied}, len(frame))
     groups = tuple(
         Group(label, differs, experiment, where, tuple(keys[i] for i in where if keys[i]))
-        for label, differs, experiment, where in zip(_labels(told), told, of, rows, strict=True)
+        for label, differs, experiment, where in zip(_labels(whole), told, of, rows, strict=True)
     )
     return Groups(groups, differing, int((sizes == 1).sum()))
+
+
+def in_the_way(frame: pd.DataFrame, seeds: Sequence[str]) -> list[tuple[str, int]]:
+    """Single params that keep runs from being replicates: each with how many runs would be.
+
+    Those that would make the most first; none that would make none.
+    """
+    random = np.random.default_rng(0)
+    every = np.zeros(len(frame), dtype=np.uint64)
+    parts: dict[str, NDArray[np.uint64]] = {}
+    for column in ["experiment_id", *(c for c in frame.columns if c.startswith("params."))]:
+        name = column.removeprefix("params.")
+        codes = pd.factorize(_canonical(frame[column]))[0]
+        if name in seeds:
+            codes = np.minimum(codes, 0)
+        # A sum of random numbers stands for the combination: two meet by chance once in 10^19.
+        marks = random.integers(0, 2**64, int(codes.max(initial=0)) + 2, dtype=np.uint64)
+        parts[name] = marks[codes]
+        every = every + parts[name]
+    made = []
+    for name, part in parts.items():
+        if name not in seeds and name != "experiment_id":
+            sizes = np.unique(every - part, return_counts=True)[1]
+            made.append((name, int(sizes[sizes >= 2].sum())))
+    return sorted((m for m in made if m[1]), key=lambda m: (-m[1], m[0]))
 
 
 def measure(frame: pd.DataFrame, groups: Sequence[Group], metric: str) -> list[Measured]:
@@ -178,13 +216,17 @@ def compare(
         for i, other in enumerate(ordered)
     ]
     family = able - 1 if named else able * (able - 1) // 2
-    corrected = statistics.holm([d.p if d else None for d in made], family)
+    rest: list[float | None] = []
+    if not named and able <= _ALL_PAIRS:  # more are not tested, but counted as if their p were 1
+        pairs = itertools.combinations([m.sample for i, m in enumerate(ordered[:able]) if i], 2)
+        rest = [statistics.difference(a, b, test).p for a, b in pairs]
+    corrected = statistics.holm([*(d.p if d else None for d in made), *rest], family)
     return Comparison(
         tuple(ordered),
         at,
         tuple(
             None if d is None else replace(d, corrected=p)
-            for d, p in zip(made, corrected, strict=True)
+            for d, p in zip(made, corrected[: len(made)], strict=True)
         ),
         family,
         named,
@@ -228,7 +270,7 @@ def _labels(told: Sequence[Mapping[str, str | None]]) -> list[str]:
         counted = {p: len({tuple(one[c] for c in (*chosen, p)) for one in told}) for p in left}
         best = max(counted, key=lambda p: (counted[p], -left[p]))
         if counted[best] == apart:
-            break  # only the experiment tells the rest apart
+            break  # two experiments of one name
         chosen.append(best)
         apart = counted[best]
         del left[best]

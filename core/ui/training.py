@@ -1,10 +1,12 @@
 """Parts of the training page: the typed form, the list of jobs, one job with its log."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import streamlit as st
 
 from core import formats
+from core.errors import InvalidInput
 from core.ledger import now
 from core.ledger import processes as ledger_processes
 from core.processes import tail
@@ -12,7 +14,7 @@ from core.settings import Settings
 from core.texts import t
 from core.training import data, jobs
 from core.training.jobs import Job
-from core.training.projects import AUTO, Param, Project, counts
+from core.training.projects import AUTO, Param, Project, check, counts
 from core.ui import errors
 from core.ui.deck import deck, read
 from core.ui.markup import md, plain, safe
@@ -22,6 +24,8 @@ from core.ui.parts import badge, confirm, moment, state_name, table_of_links, wh
 _LOG_BYTES = 64_000
 PREFIX = "train_"
 """Widget keys of the form are this and the param's name."""
+FROM_LINK = "p."
+"""A link fills in the form: this and a param's name, with its value."""
 
 
 def form(project: Project, settings: Settings) -> dict[str, str]:
@@ -75,6 +79,8 @@ def where(project: Project) -> tuple[str, str, bool]:
             persist_state="session",
         )
         pressed = st.button(t("training.page.start"), type="primary", icon=":material/play_arrow:")
+    if pressed:
+        st.session_state.pop("train_filled", None)
     known: list[str] = []
     with errors.part():
         known = [e.name for e in read("experiments", deck().mlflow.tracking.experiments)]
@@ -91,13 +97,55 @@ def where(project: Project) -> tuple[str, str, bool]:
 
 
 def prefill(project: Project) -> None:
-    """Put what was asked for (an upload, a job to repeat) into the form before it is drawn."""
+    """Put what was asked for (an upload, a job to repeat, a link) into the form before it is drawn.
+
+    What a link cannot fill in is said, and stays as it was.
+    """
     if "train_next_data" in st.session_state:
         st.session_state[PREFIX + "data"] = st.session_state.pop("train_next_data")
         st.session_state.pop(PREFIX + "target", None)
     for name, value in st.session_state.pop("train_again", {}).items():
         param = project.param(name)
         st.session_state[PREFIX + name] = _typed(param, value)
+    linked = {k: v for k, v in st.query_params.items() if k.startswith(FROM_LINK)}
+    if linked:
+        given = {name.removeprefix(FROM_LINK): value for name, value in linked.items()}
+        taken, refused = usable(project, given, deck().settings)
+        for name, value in taken.items():
+            st.session_state[PREFIX + name] = _typed(project.param(name), value)
+        st.session_state["train_filled"] = (list(taken), refused)
+        for name in linked:  # so that what is typed next is not overwritten
+            del st.query_params[name]
+    if "train_filled" in st.session_state:
+        _say_filled(project, *st.session_state["train_filled"])
+
+
+def usable(
+    project: Project, given: Mapping[str, str], settings: Settings
+) -> tuple[dict[str, str], dict[str, str]]:
+    """What of some values by param the project takes, and what it refuses."""
+    known = {param.name for param in project.params}
+    counting = {p.name for p in counts(project, {n: v for n, v in given.items() if n in known})}
+    taken = {name: value for name, value in given.items() if name in counting}
+    refused = {name: value for name, value in given.items() if name not in taken}
+    while True:
+        try:
+            check(project, taken, settings.readable_roots)
+        except InvalidInput as error:
+            if error.field not in taken:
+                raise
+            refused[error.field] = taken.pop(error.field)
+        else:
+            return taken, refused
+
+
+def _say_filled(project: Project, taken: list[str], refused: Mapping[str, str]) -> None:
+    labels = [project.param(name).label for name in taken]
+    said = [t("training.page.filled", n=len(taken), names=", ".join(labels))] if taken else []
+    if refused:
+        values = ", ".join(f"{name} = {formats.shorten(v)}" for name, v in refused.items())
+        said.append(t("training.page.not_filled", values=values))
+    st.caption(f":material/auto_fix_high: {safe(' '.join(said))}")
 
 
 def job_list(found: list[Job]) -> None:

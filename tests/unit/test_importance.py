@@ -189,6 +189,32 @@ class TestTogether:
         assert importance.clusters(read) == [[0, 1]]
 
 
+class TestConditional:
+    def test_a_param_that_another_switches_on_is_dealt_among_its_own(self) -> None:
+        random = np.random.default_rng(12)
+        kind = random.choice(["forest", "linear"], 240)
+        trees = [None if k == "linear" else int(random.integers(1, 100)) for k in kind]
+        idle = [None if k == "linear" else int(random.integers(1, 100)) for k in kind]
+        y = [(5 + t / 100) if t else 0.0 for t in trees]
+        any_run = random.uniform(0, 1, 240)
+        found = asked({"kind": kind, "trees": trees, "idle": idle, "any": any_run}, y)
+        alone = {p.names[0]: p.mean for p in found.params}
+        # That a forest is a forest is told by all three; only what the values tell is counted.
+        assert found.together == ()
+        assert abs(alone["idle"]) < 0.01
+        assert all(None not in e.values for e in found.effects)
+
+    def test_a_param_that_is_missing_by_chance_is_not_conditional(self) -> None:
+        random = np.random.default_rng(13)
+        params = {
+            "a": random.choice(["x", "y"], 50),
+            "b": [None if i % 3 else 1 for i in range(50)],
+        }
+        read = encoding.encode(table(params, [0] * 50), ["a", "b"]).used
+        assert not encoding.depends(read[1], read)
+        assert not encoding.depends(read[0], read)
+
+
 class TestEffects:
     def test_only_values_that_were_run(self, known: Explained) -> None:
         rate, kind = known.effects

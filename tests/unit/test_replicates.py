@@ -1,5 +1,6 @@
 """Replicates are found, measured and compared, and the verdict says what the numbers carry."""
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 
@@ -10,7 +11,7 @@ import pytest
 from core import formats
 from core.runs import replicates, statistics
 from core.runs.replicates import compare, find, measure, seed_like
-from core.runs.statistics import ALPHA, Sample, difference, sample
+from core.runs.statistics import ALPHA, Sample, difference, holm, sample
 from core.runs.verdicts import cautions, outcome, sentence
 
 A = [0.91, 0.92, 0.90, 0.93, 0.94]
@@ -90,12 +91,12 @@ class TestFind:
         assert found.alone == 1
 
     def test_experiments_are_not_mixed(self) -> None:
-        found = find(runs([{"a": "1"}] * 4, experiments=["1", "2", "1", "2"]), [])
+        found = find(runs([{"a": "1"}] * 4, experiments=["1", "2", "1", "2"]), [], {"1": "Trees"})
         assert [(g.experiment_id, g.rows.tolist()) for g in found.groups] == [
             ("1", [0, 2]),
             ("2", [1, 3]),
         ]
-        assert len({g.label for g in found.groups}) == 2
+        assert [g.label for g in found.groups] == ["experiment=Trees", "experiment=2"]
 
     def test_labels_take_as_few_params_as_tell_apart(self) -> None:
         rows = [
@@ -123,6 +124,23 @@ class TestFind:
         assert len(found.groups) == int((counted >= 2).sum())
         assert sum(len(g.rows) for g in found.groups) + found.alone == 300
         assert len({g.label for g in found.groups}) == len(found.groups)
+
+
+class TestInTheWay:
+    def test_a_param_of_its_own_in_every_run(self) -> None:
+        rows = [
+            {"rate": str(rate), "seed": str(seed), "out": f"/{rate}/{seed}"}
+            for rate in (1, 2)
+            for seed in range(3)
+        ]
+        frame = runs([*rows, {"rate": "9"}])
+        assert find(frame, ["seed"]).groups == ()
+        assert replicates.in_the_way(frame, ["seed"]) == [("out", 6)]
+        assert [len(g.rows) for g in find(frame, ["seed", "out"]).groups] == [3, 3]
+
+    def test_nothing_single_is(self) -> None:
+        frame = runs([{"a": "1", "b": "1"}, {"a": "2", "b": "2"}])
+        assert replicates.in_the_way(frame, ["seed"]) == []
 
 
 class TestMeasure:
@@ -171,8 +189,12 @@ class TestCompare:
         named = self.made(frame, "higher", reference="k=2")
         assert (named.family, named.named) == (3, True)
         assert named.measured[named.reference].group.label == "k=2"
-        ps = [d.p for d in best.differences if d and d.p is not None]
-        assert max(d.corrected or 0 for d in best.differences if d) >= min(1.0, 6 * min(ps))
+        # All six pairs are tested, and each p is corrected for its rank among them.
+        samples = [m.sample for m in best.measured]
+        pairs = list(itertools.combinations(range(4), 2))
+        every = holm([difference(samples[i], samples[j]).p for i, j in pairs])
+        corrected = {pair: p for pair, p in zip(pairs, every, strict=True) if pair[0] == 0}
+        assert [d.corrected for d in best.differences if d] == pytest.approx([*corrected.values()])
 
     def test_a_group_of_one_value_comes_last_and_is_refused(self) -> None:
         found = self.made(two(A, [0.99, None, None, None, None]), "higher")
