@@ -20,6 +20,17 @@ HEIGHT = 640
 def show(text: str, alt: str) -> None:
     """Draw a page of HTML or SVG, with its styles and the pictures that it carries itself.
 
+    Args:
+        text: the file's; anything.
+        alt: what the frame is, plain text.
+    """
+    st.iframe(framed(text, alt), height=HEIGHT, alt=alt)
+    st.caption(t("artifacts.html.safe"))
+
+
+def framed(text: str, alt: str) -> str:
+    """The page that Streamlit's frame is given to hold.
+
     Why it is safe. Streamlit's own frame may run scripts with this application's rights, so what
     goes into it is a page of ours that holds nothing but a policy and a second frame. The foreign
     text is an attribute of that frame, escaped so that it cannot end it. The inner frame is
@@ -27,13 +38,8 @@ def show(text: str, alt: str) -> None:
     leaves it, and its origin is nobody's, so that it can read nothing of the application. The
     policy of our page holds in it too, since such a frame inherits it: nothing is fetched from
     anywhere, neither by what it contains nor by where it tries to go.
-
-    Args:
-        text: the file's; anything.
-        alt: what the frame is, plain text.
     """
     inner = html.escape(_HEAD + text, quote=True)
     title = html.escape(alt, quote=True)
     frame = f'<iframe sandbox="" referrerpolicy="no-referrer" title="{title}" srcdoc="{inner}">'
-    st.iframe(f"{_HEAD}{_STYLE}</head><body>{frame}</iframe></body></html>", height=HEIGHT, alt=alt)
-    st.caption(t("artifacts.html.safe"))
+    return f"{_HEAD}{_STYLE}</head><body>{frame}</iframe></body></html>"

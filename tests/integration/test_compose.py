@@ -31,8 +31,9 @@ from core.processes import tail
 from core.registry.ladder import LADDER
 from core.registry.plan import Wanted, see
 from core.registry.transitions import read_state, transition
-from core.runs.compare import differences
+from core.runs.differences import of_metrics
 from core.runs.query import RunQuery, query
+from core.runs.whole import whole
 from core.serving import endpoints, predict
 from core.serving.client import predictions_table
 from core.serving.endpoints import Endpoint
@@ -409,8 +410,8 @@ def test_a_model_goes_from_training_to_prediction(stack: Stack) -> None:
     found = query(deck.mlflow, RunQuery((job.experiment_id,)))
     folds = [run_id for run_id in found.ids if run_id != job.run_id]
     assert len(folds) == 2
-    compared = query(deck.mlflow, RunQuery(run_ids=tuple(folds)))
-    assert any(d.kind == "metric" for d in differences(compared.frame))
+    compared = whole(deck.mlflow, [job.experiment_id], folds)
+    assert any(metric.differs for metric in of_metrics(compared))
 
     version = promoted(deck)
     assert version.run_id == job.run_id

@@ -98,7 +98,7 @@ def _actions(run: Run) -> None:
         f"run_{verb}",
         icon="restore_from_trash" if gone else "delete",
     ):
-        write(f"run_{verb}", lambda: act(deck().mlflow, [run.id]), t(f"run.{verb}.done"))
+        write(f"run_{verb}", run.id, lambda: act(deck().mlflow, [run.id]), t(f"run.{verb}.done"))
 
 
 def _compare(run: Run) -> None:
@@ -130,7 +130,7 @@ def _rename(run: Run) -> None:
         name = st.text_input(t("run.rename.name"), value=run.name, key=f"rename_to_{run.id}") or ""
         if st.form_submit_button(t("run.rename.do"), type="primary"):
             said = md("run.rename.done", name=name.strip())
-            write("rename", lambda: editing.rename(deck().mlflow, run.id, name), said)
+            write("rename", run.id, lambda: editing.rename(deck().mlflow, run.id, name), said)
 
 
 def _describe(run: Run) -> None:
@@ -150,6 +150,7 @@ def _describe(run: Run) -> None:
         if st.form_submit_button(t("run.note.save"), type="primary", key=f"{key}:save"):
             write(
                 key,
+                run.id,
                 lambda: editing.describe(deck().mlflow, run.id, text, seen=before),
                 t("run.note.done"),
             )

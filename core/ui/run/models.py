@@ -145,7 +145,7 @@ def _register(run: Run, offered: list[Model]) -> None:
         try:
             made = register(here.mlflow, here.actor, run.id, source, chosen or "", note)
         finally:
-            runs.refresh()
+            runs.refresh([run.id])
         key = "done" if made.made else "there"
         version = made.version
         parts.done(md(f"run.register.{key}", name=version.model, version=version.version))

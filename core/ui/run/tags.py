@@ -39,6 +39,7 @@ def _set(run: Run, key: str, before: Mapping[str, str]) -> None:
         if st.form_submit_button(t("run.tag.save"), type="primary", key=f"{key}:set"):
             write(
                 key,
+                run.id,
                 lambda: editing.set_tag(deck().mlflow, run.id, name, value, seen=before.get(name)),
                 t("run.tag.done"),
             )
@@ -50,6 +51,7 @@ def _remove(run: Run, key: str, names: list[str], before: Mapping[str, str]) -> 
         if st.form_submit_button(t("run.tag.remove_do"), key=f"{key}:remove") and name:
             write(
                 key,
+                run.id,
                 lambda: editing.delete_tag(deck().mlflow, run.id, name, seen=before.get(name)),
                 t("run.tag.removed"),
             )

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import streamlit as st
 
-from core.errors import Conflict, DeckError
+from core.errors import Conflict, DeckError, OutcomeUnknown
 from core.ui import errors, parts, runs
 
 T = TypeVar("T")
@@ -23,11 +23,12 @@ def seen(key: str, now: T, *buttons: str) -> T:
     return held
 
 
-def write(key: str, act: Callable[[], object], said: str) -> None:
+def write(key: str, run_id: str, act: Callable[[], object], said: str) -> None:
     """Do it, read the run anew, say so and draw the page again; or keep the error for ``tell``.
 
     Args:
         key: the form's.
+        run_id: the run that is written to.
         said: Markdown.
     """
     try:
@@ -37,11 +38,12 @@ def write(key: str, act: Callable[[], object], said: str) -> None:
     except DeckError as error:
         error.retryable = False  # a page that looks again would take the words away
         errors.show(error)
+        if isinstance(error, OutcomeUnknown):
+            runs.refresh([run_id])
         return
     else:
         parts.done(said)
-    finally:
-        runs.refresh()
+    runs.refresh([run_id])
     st.rerun()
 
 
