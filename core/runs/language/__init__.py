@@ -9,6 +9,7 @@ from datetime import datetime
 from core.runs.directions import direction
 from core.runs.language import compiling, tree
 from core.runs.language.compiling import Condition
+from core.runs.language.helping import Described, Example, Topic, topics, unknown
 from core.runs.language.reading import read
 from core.runs.language.tree import Aggregate, AllOf, Filter
 from core.runs.language.words import Known, quoted, quoted_text
@@ -16,13 +17,18 @@ from core.runs.language.words import Known, quoted, quoted_text
 __all__ = [
     "Aggregate",
     "Condition",
+    "Described",
+    "Example",
     "Filter",
     "Known",
+    "Topic",
     "aggregates_in",
     "compile_filter",
+    "help_on",
     "parse",
     "quoted",
     "quoted_text",
+    "unknown_names",
     "without_aggregates",
 ]
 
@@ -83,3 +89,24 @@ def without_aggregates(filtered: str | Filter, names: Iterable[Known] = ()) -> F
     parts = whole.parts if isinstance(whole, AllOf) else (whole,)
     kept = [p for p in parts if not any(isinstance(o, Aggregate) for o in tree.operands(p))]
     return Filter(AllOf(tuple(kept)))
+
+
+def help_on(
+    names: Iterable[Described], values: Mapping[str, str] | None = None
+) -> tuple[Topic, ...]:
+    """Everything that can be asked, grouped, in examples with the store's own names.
+
+    Args:
+        names: what the runs have, as ``core.runs.names`` sums it up.
+        values: for some columns, such as ``params.opt``, a value that a run has.
+    """
+    return topics(names, values or {})
+
+
+def unknown_names(filtered: str | Filter, names: Iterable[Known]) -> list[tuple[str, str]]:
+    """The columns that a filter names and that no run has, each with the nearest that some have,
+    as a filter has it, or "": such a filter finds nothing, and a page should say why.
+    """
+    known = list(names)
+    made = read(filtered, known) if isinstance(filtered, str) else filtered
+    return unknown(made, known)

@@ -56,8 +56,8 @@ class Joins:
             else ("registered", "model", "run_id", "run_id")
         )
         made = test(Sql(f"d.{column}"))
-        rows = f"(SELECT {key}, bool_or({made.text}) AS hit FROM {table} d GROUP BY {key})"  # noqa: S608 - no text from outside
-        alias = self._join((table, made.text, repr(made.values)), rows, made.values, key, own)
+        rows = f"(SELECT {key} AS run, bool_or({made.text}) AS hit FROM {table} d GROUP BY {key})"  # noqa: S608 - no text from outside
+        alias = self._join((table, made.text, repr(made.values)), rows, made.values, own=own)
         return f"{alias}.hit"
 
     def experiments(self) -> str:
@@ -65,18 +65,15 @@ class Joins:
         known = self._known_experiments
         return self._join(
             "experiments",
-            "(SELECT unnest(?::VARCHAR[]) AS id, unnest(?::VARCHAR[]) AS name)",
+            "(SELECT unnest(?::VARCHAR[]) AS run, unnest(?::VARCHAR[]) AS name)",
             (list(known), list(known.values())),
-            "id",
-            "experiment_id",
+            own="experiment_id",
         )
 
-    def _join(
-        self, key: object, rows: str, values: tuple[object, ...], on: str = "run", own: str = "no"
-    ) -> str:
+    def _join(self, key: object, rows: str, values: tuple[object, ...], own: str = "no") -> str:
         if key not in self._aliases:
             alias = f"f{len(self._aliases)}"
             self._aliases[key] = alias
-            self._joins.append(f"LEFT JOIN {rows} {alias} ON {alias}.{on} = r.{own}")
+            self._joins.append(f"LEFT JOIN {rows} {alias} ON {alias}.run = r.{own}")
             self._values += values
         return self._aliases[key]

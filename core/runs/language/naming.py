@@ -56,7 +56,11 @@ class Names:
             columns = [words.quoted(f"{o.kind}.{name}") for o in own]
             raise invalid(t("query.error.ambiguous", typed=name[:80], known=", ".join(columns)),
                           piece.at)  # fmt: skip
-        near = words.nearest(name, self._known) or words.nearest_word(name, words.ATTRIBUTES)
+        near = (
+            words.nearest(name, self._known)
+            or words.nearest_word(name, words.ATTRIBUTES)
+            or words.nearest(unquoted(name.removeprefix(f"{prefix}.")), self._known)
+        )
         key = "query.error.prefix" if prefix else "query.error.no_name"
         raise invalid(
             t(key, typed=(prefix or name)[:80]),

@@ -118,10 +118,17 @@ class _Conditions:
 
     def _comparison(self, sign: tree.Sign, node: exp.Expr) -> tree.Condition:
         left = self._operands.operand(node.this, first=True)
+        if isinstance(bare(node.expression), exp.Null):
+            raise invalid(t("query.error.null"), self._after(node.this))
         right = self._operands.operand(node.expression)
         if isinstance(left, tree.Constant) and not isinstance(right, tree.Constant):
             left, right, sign = right, left, _TURNED[sign]
         return tree.Compare(sign, left, matched(left, right, self._operands.typed(node), sign))
+
+    def _after(self, left: exp.Expr) -> int:
+        """Where the right side of a comparison begins."""
+        behind = max(self._operands.numbers(left)) + 1
+        return next(p.at for p in self._pieces[behind:] if p.kind != "sign")
 
     def _like(self, node: exp.Expr) -> tree.Like:
         way = _PATTERNS[type(node)]
