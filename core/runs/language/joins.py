@@ -30,23 +30,16 @@ class Joins:
         return tuple(self._values)
 
     def row(self, kind: str, name: str) -> str:
-        """The name of a join that has the run's row of one metric, param, tag or aggregates."""
+        """The name of a join that has the run's row of one metric, param or tag; ``kind`` is the
+        table: metrics, params, tags, or aggregates of a metric.
+        """
         of = "metric" if kind == "aggregates" else kind.removesuffix("s")
-        return self._join(
-            (kind, name),
-            f"(SELECT v.* FROM {kind} v JOIN keys k ON k.id = v.key"  # noqa: S608 - no text from outside
-            f" WHERE k.kind = '{of}' AND k.name = ?)",
-            (name,),
-        )
+        return self._join((kind, name), f"(SELECT * FROM {kind} WHERE {_key_is(of)})", (name,))  # noqa: S608 - no text from outside
 
     def tail(self, metric: str, last: int) -> str:
         """The name of a join that has the mean of a metric's last values."""
-        return self._join(
-            ("tail", metric, last),
-            "(SELECT v.* FROM tails v JOIN keys k ON k.id = v.key"
-            " WHERE k.kind = 'metric' AND k.name = ? AND v.k = ?)",
-            (metric, last),
-        )
+        rows = f"(SELECT * FROM tails WHERE {_key_is('metric')} AND k = ?)"  # noqa: S608 - no text from outside
+        return self._join(("tail", metric, last), rows, (metric, last))
 
     def many(self, left: tree.Named, test: Callable[[Sql], Sql]) -> str:
         """Whether any of several passes a test; NULL where there are none to be tested."""
@@ -77,3 +70,7 @@ class Joins:
             self._joins.append(f"LEFT JOIN {rows} {alias} ON {alias}.run = r.{own}")
             self._values += values
         return self._aliases[key]
+
+
+def _key_is(kind: str) -> str:
+    return f"key = (SELECT id FROM keys WHERE kind = '{kind}' AND name = ?)"  # noqa: S608 - no text from outside
