@@ -1,18 +1,19 @@
-"""Experiments and their runs: found, filtered, put in order, selected, compared."""
+"""Experiments and their runs: found, filtered, put in order, selected, changed, compared."""
 
 import streamlit as st
 
 from core.texts import t
-from core.ui import parts, runs_list, runs_table
+from core.ui import experiments, parts, runs_list
+from core.ui.experiments import asking, saved
 from core.ui.navigation import asked_all
 
-chosen = runs_table.checked(asked_all("experiment"))
+chosen = experiments.checked(asked_all("experiment"))
 if chosen:
-    top, text = st.container(), runs_table.filter_field()  # drawn also without MLflow
+    saved.open_linked(chosen)
+    top, (text, beside) = st.container(), asking.filter_field()  # drawn also without MLflow
     with top:
-        names = runs_table.head(chosen)
-    asked = runs_table.controls(chosen, text)
-    runs_table.draw(asked, names)
+        names = experiments.head(chosen)
+    experiments.draw(chosen, names, text, beside)
 else:
     parts.title(t("nav.title.experiments"), "science", t("experiments.about"))
     words, deleted = runs_list.controls()

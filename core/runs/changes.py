@@ -1,10 +1,12 @@
-"""Runs and experiments renamed, described, deleted and restored."""
+"""Runs and experiments renamed, described, deleted and restored; directions of metrics set."""
 
 from collections.abc import Callable, Sequence
 
 from core.errors import Conflict, InvalidInput
 from core.mlflow_api import Mlflow
 from core.mlflow_api.nouns import NOTE_TAG
+from core.runs import directions
+from core.runs.directions import Direction
 from core.texts import t
 
 LONGEST_NAME = 500
@@ -74,6 +76,17 @@ def restore_experiments(mlflow: Mlflow, experiment_ids: Sequence[str]) -> None:
     """Take deletions of experiments back."""
     for experiment_id in experiment_ids:
         mlflow.tracking.restore_experiment(experiment_id)
+
+
+def set_direction(
+    mlflow: Mlflow, experiment_ids: Sequence[str], metric: str, way: Direction
+) -> None:
+    """Write into experiments which way a metric is better, beside what they say of others."""
+    for experiment_id in experiment_ids:
+        tags = mlflow.tracking.experiment(experiment_id).tags
+        said = directions.read(tags.get(directions.TAG, ""))
+        text = directions.write({**said, metric: way})
+        mlflow.tracking.set_experiment_tag(experiment_id, directions.TAG, text)
 
 
 def good_name(name: str) -> str:

@@ -1,0 +1,54 @@
+"""Many runs' models registered as versions of one registered model."""
+
+from collections.abc import Callable, Sequence
+
+from core.errors import InvalidInput, NotFound
+from core.mlflow_api import Mlflow
+from core.mlflow_api.ids import new_model_name
+from core.mlflow_api.nouns import Run
+from core.people import Actor
+from core.registry.register import folders, register, source_of_folder, source_of_model
+from core.runs.work import Outcome, Work
+from core.texts import t
+
+
+def promoting(
+    mlflow: Mlflow,
+    actor: Actor,
+    run_ids: Sequence[str],
+    model: str,
+    settle: Callable[[Sequence[str]], object] = lambda _: None,
+) -> Work:
+    """Work that registers the model of each run as a version of ``model``; not yet started.
+
+    Raises:
+        InvalidInput: ``model`` cannot be a model's name.
+    """
+    name = model.strip()
+    if not name:
+        raise InvalidInput(t("run.register.no_name"), field="name")
+    new_model_name(name)
+    ids = tuple(run_ids)
+
+    def do(index: int) -> Outcome:
+        run = mlflow.tracking.run(ids[index])
+        made = register(mlflow, actor, run.id, newest_model(mlflow, run), name)
+        key = "made" if made.made else "there"
+        said = t(f"experiments.bulk.version_{key}", version=made.version.version)
+        return Outcome(made.made, None, said)
+
+    return Work(ids, do, settle)
+
+
+def newest_model(mlflow: Mlflow, run: Run) -> str:
+    """MLflow's address of the model that a run logged last.
+
+    Raises:
+        NotFound: it logged none.
+    """
+    if run.logged_models:
+        return source_of_model(run.logged_models[-1])
+    found = folders(mlflow, run)
+    if not found:
+        raise NotFound(t("experiments.bulk.no_model"), t("experiments.bulk.no_model_next"))
+    return source_of_folder(run.id, found[-1])
