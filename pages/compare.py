@@ -11,4 +11,4 @@ elif runs:
     parts.empty(t("compare.none_left"), "link_off")
 else:
     parts.empty(t("compare.none"), "compare_arrows")
-    compare.choose(())
+    compare.choose(None, None)

@@ -1,6 +1,5 @@
 """Colour by a column: a scale for numbers, a colour each for categories, grey for no value."""
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -124,32 +123,29 @@ def paint(runs: DataFrame, column: str) -> Paint:
     if reading.numbers is not None:
         along = scale(reading)
         return Paint(column, reading, along.at, along.low, along.high, along.ticks, (), 0)
-    often = Counter(text for text, gone in _pairs(reading) if not gone)
+    counts = np.bincount(reading.codes + 1, minlength=1)[1:].tolist()
+    often = dict(zip(reading.words, counts, strict=True))
     categories = reading.categories()
     # A seventh colour could not be told apart: the rest share the grey.
     commonest = sorted(categories, key=lambda category: -often[category])[: len(COLOURS)]
     kept = [category for category in categories if category in commonest]
-    texts = np.array(reading.texts, dtype=object)
+    places = {word: i for i, word in enumerate(reading.words)}
     labels = category_labels(kept, 40)
     groups = [
-        Group(label, COLOURS[i], (texts == category) & ~reading.missing)
+        Group(label, COLOURS[i], reading.codes == places[category])
         for i, (category, label) in enumerate(zip(kept, labels, strict=True))
     ]
     others = len(categories) - len(kept)
-    rest = np.ones(len(texts), dtype=bool)
+    rest = np.ones(len(runs), dtype=bool)
     for group in groups:
         rest &= ~group.rows
     if rest.any():
         key = "other" if others else "no_value"
         groups.append(Group(t(f"charts.label.{key}"), GREY, rest))
-    at = np.zeros(len(texts))
+    at = np.zeros(len(runs))
     for i, group in enumerate(groups):
         at[group.rows] = i
     return Paint(column, reading, at, 0.0, max(1.0, len(groups) - 1.0), (), tuple(groups), others)
-
-
-def _pairs(reading: Reading) -> Any:
-    return zip(reading.texts, reading.missing.tolist(), strict=True)
 
 
 def keys_of(painted: Paint | None, name: str) -> dict[str, Any]:

@@ -1,14 +1,14 @@
 """Columns of runs as positions on an axis: numbers found in text, categories, logarithms, ticks."""
 
-import itertools
 import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from pandas import Series
+from pandas import Series, factorize
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
 from core.charts.labels import clean, distinct
@@ -16,6 +16,7 @@ from core.formats import number
 from core.texts import t
 
 Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 
 LABELLED = 24
 """Categories that get a label on one axis; between them a tick stands without."""
@@ -34,14 +35,32 @@ _NOT_FINITE = frozenset({"nan", "inf", "+inf", "-inf", "infinity", "+infinity", 
 class Reading:
     """One column, read: as numbers where all its values are numbers, else as categories."""
 
-    texts: tuple[str, ...]
-    """Each value as text, as it came; empty where there is none."""
+    missing: Mask
+    """Where there is no value at all."""
 
-    missing: NDArray[np.bool_]
-    """Where there is no value. A metric that is NaN counts as none: a table cannot tell the two."""
+    nan: Mask
+    """Where the value is not a number (a metric or a param that says NaN)."""
 
     numbers: Floats | None
-    """The values, NaN where missing, ±Inf where infinite; None where the column is categories."""
+    """The values, NaN where there is none, ±Inf where infinite; None where the column is
+    categories."""
+
+    codes: NDArray[np.intp]
+    """For each row the position of its text in ``words``, -1 where missing; empty for a column
+    that came as numbers."""
+
+    words: tuple[str, ...]
+    """The different values as text, as they came; empty for a column that came as numbers."""
+
+    @cached_property
+    def texts(self) -> tuple[str, ...]:
+        """Each value as text; empty where there is none."""
+        if self.numbers is not None and not len(self.codes):
+            return tuple(
+                "" if gone else number(value)
+                for value, gone in zip(self.numbers.tolist(), self.missing.tolist(), strict=True)
+            )
+        return tuple(np.array([*self.words, ""], dtype=object)[self.codes].tolist())
 
     @property
     def infinite(self) -> int:
@@ -49,30 +68,31 @@ class Reading:
         return 0 if self.numbers is None else int(np.isinf(self.numbers).sum())
 
     @property
-    def drawable(self) -> NDArray[np.bool_]:
+    def drawable(self) -> Mask:
         """Where there is a value with a place on an axis."""
         return ~self.missing if self.numbers is None else np.isfinite(self.numbers)
 
     def categories(self) -> list[str]:
         """The different values, numbers among them first and by size."""
-        present = {text for text, gone in zip(self.texts, self.missing, strict=True) if not gone}
-        return sorted(present, key=_natural)
+        return sorted(self.words if len(self.codes) else set(self.texts) - {""}, key=_natural)
 
 
 def read(column: Series) -> Reading:
     """What a column of params (text), metrics (numbers) or tags (text) holds."""
     missing = column.isna().to_numpy(dtype=bool)
+    none = np.zeros(len(column), dtype=bool)
     if is_numeric_dtype(column) and not is_bool_dtype(column):
         numbers = column.to_numpy(dtype=float, na_value=np.nan)
-        texts = tuple("" if math.isnan(value) else number(value) for value in numbers.tolist())
-        return Reading(texts, np.isnan(numbers), true_infinity(numbers))
-    values = column.astype(object).tolist()
-    texts = tuple("" if gone else str(v) for v, gone in zip(values, missing, strict=True))
-    parsed = [math.nan if gone else _parse(v) for v, gone in zip(values, missing, strict=True)]
+        # A column of plain floats cannot tell NaN from nothing: there, NaN is nothing.
+        nan = np.isnan(numbers) & ~missing
+        return Reading(missing, nan, true_infinity(numbers), np.empty(0, np.intp), ())
+    codes, found = factorize(column.astype(object).where(~missing, None))
+    words = tuple(str(value) for value in found)
+    parsed = [_parse(value) for value in found]
     if None in parsed or not any(value is not None and math.isfinite(value) for value in parsed):
-        return Reading(texts, missing, None)
-    numbers = true_infinity(np.array(parsed, dtype=float))
-    return Reading(texts, np.isnan(numbers), numbers)
+        return Reading(missing, none, None, codes, words)
+    numbers = true_infinity(np.array([*parsed, math.nan], dtype=float)[codes])
+    return Reading(missing, np.isnan(numbers) & ~missing, numbers, codes, words)
 
 
 def finite_or_nan(numbers: Floats) -> Floats:
@@ -136,7 +156,7 @@ def scale(reading: Reading, log: bool | None = None) -> Scale:
         return _category_scale(reading)
     finite = reading.numbers[reading.drawable]
     if finite.size == 0:
-        return Scale(np.full(len(reading.texts), np.nan), 0.0, 1.0, (), (), False, 0)
+        return Scale(np.full(len(reading.missing), np.nan), 0.0, 1.0, (), (), False, 0)
     as_log = bool(finite.min() > 0) and (spans_decades(finite) if log is None else log)
     at = np.where(reading.drawable, reading.numbers, np.nan)
     if as_log:
@@ -158,8 +178,7 @@ def spans_decades(finite: Floats) -> bool:
 def _category_scale(reading: Reading) -> Scale:
     categories = reading.categories()
     place = {category: float(i) for i, category in enumerate(categories)}
-    at = np.array([place.get(text, np.nan) for text in reading.texts], dtype=float)
-    at[reading.missing] = np.nan
+    at = np.array([*(place[word] for word in reading.words), np.nan])[reading.codes]
     labels = category_labels(categories)
     every = -(-len(labels) // LABELLED)
     ticks = tuple((float(i), label) for i, label in enumerate(labels) if i % every == 0)
@@ -188,7 +207,7 @@ def _number_ticks(values: Floats, low: float, high: float, log: bool) -> Ticks:
     shown = [10**value if log else value for value in majors]
     step = min(np.diff(shown), default=0.0)
     labels = distinct([tick_text(value, float(step)) for value in shown])
-    return tuple(zip(majors, labels, strict=True)), _between(majors, low, high)
+    return tuple(zip(majors, labels, strict=True)), ()
 
 
 def _round_ticks(low: float, high: float, wanted: int = 6) -> list[float]:
@@ -211,17 +230,6 @@ def _decade_ticks(low: float, high: float) -> Ticks:
         if not (digit == 1 and (n - first) % every == 0)
     )
     return ticks, tuple(at for at in between if low <= at <= high)
-
-
-def _between(majors: Sequence[float], low: float, high: float, parts: int = 4) -> tuple[float, ...]:
-    """Unlabelled ticks between the labelled ones: a brush on an axis stops at ticks."""
-    edges = sorted({low, *majors, high})
-    inner = [
-        start + (end - start) * part / parts
-        for start, end in itertools.pairwise(edges)
-        for part in range(1, parts)
-    ]
-    return tuple(sorted({*inner, low, high} - set(majors)))
 
 
 def tick_text(value: float, step: float = 0.0) -> str:

@@ -1,4 +1,4 @@
-"""The head of the Compare page: which runs the link names, and the ways to change the choice."""
+"""The head of the Compare page: how many runs are compared, and the ways to change the choice."""
 
 from collections.abc import Sequence
 
@@ -7,48 +7,46 @@ import streamlit as st
 from core.mlflow_api.tracking import ACTIVE
 from core.runs.query import RunQuery, RunTable
 from core.texts import t
-from core.ui import parts, runs
-from core.ui.compare.shared import Compared, set_runs
-from core.ui.markup import md, visible
-from core.ui.navigation import asked, asked_all, go, link
+from core.ui import parts, run_cells, runs
+from core.ui.compare.choice import MOST_NAMED, link_to, named, point_to, question
+from core.ui.compare.shared import Compared
+from core.ui.deck import mirror
+from core.ui.markup import md, safe, visible
+from core.ui.navigation import go, link
 
-MOST_RUNS = 500
 NEWEST = (10, 25, 50, 100, 200)
 LISTED = 500
-"""Runs in the list of the head; a table of more is the Experiments page."""
+"""Runs in the list of the head."""
+LOOK_SECONDS = 2
 
 
 def compared() -> Compared | None:
-    """The runs that the link names, under their head; None where it names none.
-
-    The link names them by ``runs``, or as all runs of ``experiment`` that match the filter ``q``.
-    """
-    ids = list(dict.fromkeys(asked_all("runs")))
-    experiments = tuple(dict.fromkeys(asked_all("experiment")))
-    if ids:
-        query = RunQuery(run_ids=tuple(ids[:MOST_RUNS]), columns=())
-    elif experiments:
-        query = RunQuery(experiments, asked("q"), limit=100_000, columns=())
-    else:
+    """The runs that the link names, under their head; None where it names none."""
+    asked = question()
+    if asked is None:
         return None
-    table = runs.shown(query)
-    names = runs.experiment_names(sorted(set(table.frame["experiment_id"])))
-    found = Compared(query, len(table.frame), names)
-    _head(found, table, len(ids))
+    table = runs.table(asked)
+    names = runs.experiment_names(sorted(table.frame["experiment_id"].unique()))
+    found = Compared(asked, len(table.frame), names)
+    _head(found, table)
+    _warn(table, len(named()))
     return found
 
 
-def _head(found: Compared, table: RunTable, asked_for: int) -> None:
+def _head(found: Compared, table: RunTable) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
-        said = [t("compare.count", n=found.count), t("compare.experiments", n=len(names_of(found)))]
+        said = [
+            t("compare.count", n=found.count),
+            t("compare.experiments", n=len(found.experiments)),
+        ]
         if found.asked.filter.strip():
             said.append(md("compare.matching", filter=found.asked.filter))
         st.markdown(" ".join(said), width="content")
         listed = st.popover(
             t("compare.runs.label"),
             icon=":material/checklist:",
-            width="content",
             key="compare_runs",
+            width="content",
             on_change="rerun",
         )
         if listed.open:
@@ -57,33 +55,50 @@ def _head(found: Compared, table: RunTable, asked_for: int) -> None:
         adding = st.popover(
             t("compare.add.label"),
             icon=":material/add:",
-            width="content",
             key="compare_adding",
+            width="content",
             on_change="rerun",
         )
         if adding.open:
             with adding:
-                choose(table.ids)
+                choose(found, table)
         st.button(
             t("compare.clear"),
             icon=":material/clear_all:",
             type="tertiary",
-            on_click=set_runs,
-            args=((),),
+            on_click=point_to,
+            args=({},),
             key="compare_clear",
         )
-        st.caption(runs.as_of(table), width="content")
-        runs.refresh_button("compare_refresh")
-    _warn(table, asked_for)
+        _fresh(found, table)
 
 
-def names_of(found: Compared) -> dict[str, str]:
-    """Experiment id → name."""
-    return dict(found.experiments)
+def _fresh(found: Compared, table: RunTable) -> None:
+    """How much of the store was read and when; looks by itself whether there is something new."""
+
+    @parts.live(LOOK_SECONDS)
+    def look() -> None:
+        mirror().want(found.asked.experiment_ids or tuple(found.experiments))
+        moved = mirror().revision != table.revision
+        if moved and not table.coverage.complete:
+            st.rerun()
+        with st.container(horizontal=True, vertical_alignment="center", width="content"):
+            st.caption(safe(runs.coverage_line()), width="content")
+            if moved and st.button(
+                t("compare.fresh"), type="tertiary", icon=":material/refresh:", key="compare_fresh"
+            ):
+                st.rerun()
+
+    look()
 
 
-def choose(ids: Sequence[str]) -> None:
-    """The form that adds the newest runs of an experiment, and the link to pick them by hand."""
+def choose(found: Compared | None, table: RunTable | None) -> None:
+    """The form that adds the newest runs of an experiment, and the link to pick them by hand.
+
+    Args:
+        found: what is compared so far.
+        table: its runs.
+    """
     experiments = runs.experiments(ACTIVE)
     names = {e.id: e.name for e in experiments}
     with st.container(border=True):
@@ -97,7 +112,9 @@ def choose(ids: Sequence[str]) -> None:
                     placeholder=t("compare.add.place"),
                     width=360,
                 )
-                newest = st.selectbox(t("compare.add.newest"), NEWEST, index=2, width=120)
+                newest = st.selectbox(
+                    t("compare.add.newest"), [*NEWEST, t("compare.add.all")], index=2, width=120
+                )
                 sent = st.form_submit_button(
                     t("compare.add.do"), type="primary", icon=":material/add:"
                 )
@@ -105,17 +122,28 @@ def choose(ids: Sequence[str]) -> None:
         st.caption(t("compare.add.or"))
         link("experiments", t("compare.add.by_hand"), icon=":material/science:")
     if sent and chosen:
-        found = runs.table(RunQuery((chosen,), text, limit=newest, columns=()))
-        if found.frame.empty:
-            parts.empty(t("compare.add.none"), "search_off")
-            return
-        set_runs(list(dict.fromkeys([*ids, *found.ids]))[:MOST_RUNS])
-        st.rerun()
+        _add(found, table, chosen, text, newest if isinstance(newest, int) else None)
+
+
+def _add(
+    found: Compared | None, table: RunTable | None, experiment: str, text: str, newest: int | None
+) -> None:
+    new = runs.table(RunQuery((experiment,), text, limit=newest, columns=())).ids
+    if not new:
+        parts.empty(t("compare.add.none"), "search_off")
+        return
+    if found is None and newest is None:
+        point_to({"experiment": experiment, **({"q": text} if text.strip() else {})})
+    else:
+        known = found.experiments if found else {}
+        ids = list(dict.fromkeys([*(table.ids if table else []), *new]))
+        point_to(link_to(ids, [*known, experiment]))
+    st.rerun()
 
 
 def _warn(table: RunTable, asked_for: int) -> None:
-    if asked_for > MOST_RUNS:
-        st.caption(t("compare.too_many", n=asked_for, most=MOST_RUNS))
+    if asked_for > MOST_NAMED:
+        st.caption(t("compare.too_many", n=asked_for, most=MOST_NAMED))
     if table.missing:
         shown = ", ".join(i[:40] for i in table.missing[:5])
         more = len(table.missing) - 5
@@ -126,36 +154,44 @@ def _warn(table: RunTable, asked_for: int) -> None:
         st.caption(t("compare.deleted", n=deleted))
 
 
+def _only(found: Compared, ids: Sequence[str]) -> None:
+    point_to(link_to(ids, found.experiments))
+
+
 def _chosen(found: Compared, table: RunTable) -> None:
-    made = runs.cells(table, (), names_of(found), runs.parent_names(table))
-    key = f"chosen_{runs.fingerprint(table.ids)}"
+    """The runs in a list, to take some out."""
+    ids = table.ids
+    made = run_cells.cells(table, (), found.experiments).slice(0, LISTED)
+    key = f"chosen_{runs.fingerprint(ids)}"
     event = st.dataframe(
         made,
         hide_index=True,
         key=key,
         on_select="rerun",
         selection_mode="multi-row",
-        column_config=runs.config(made, key),
+        column_config=run_cells.config(made, key),
         placeholder="",
         alt=t("compare.runs.alt"),
         width=640,
     )
-    opened = runs.clicked(key, table.ids)
+    if len(ids) > LISTED:
+        st.caption(t("compare.runs.first", n=LISTED, of=len(ids)))
+    opened = runs.clicked(key, ids)
     if opened:
         go("run", run=opened)
-    picked = {table.ids[i] for i in event["selection"]["rows"] if i < len(table.ids)}
+    picked = {ids[i] for i in event["selection"]["rows"] if i < len(ids)}
     with st.container(horizontal=True):
         st.button(
             t("compare.runs.remove", n=len(picked)),
             disabled=not picked,
             key="compare_remove",
-            on_click=set_runs,
-            args=([i for i in table.ids if i not in picked],),
+            on_click=_only,
+            args=(found, [i for i in ids if i not in picked]),
         )
         st.button(
             t("compare.runs.keep", n=len(picked)),
             disabled=not picked,
             key="compare_keep",
-            on_click=set_runs,
-            args=([i for i in table.ids if i in picked],),
+            on_click=_only,
+            args=(found, [i for i in ids if i in picked]),
         )

@@ -1,67 +1,51 @@
-"""Two columns of the runs against each other."""
+"""Two columns of the runs against each other, with colour, size and a trend."""
 
 import streamlit as st
 
 from core import charts
-from core.runs.query import RunTable
+from core.charts.trend import Kind
 from core.texts import t
-from core.ui.compare.shared import NONE, Compared, frame, options, set_runs
+from core.ui.compare.axes import by_values, figure, numeric, pick, pick_or_none
+from core.ui.compare.shared import Compared, frame, lower_is_better, options, remembered, telling
 from core.ui.markup import safe
-from core.ui.navigation import link
+
+TRENDS: tuple[Kind | None, ...] = (None, "linear", "smooth")
 
 
+@st.fragment
 def draw(compared: Compared) -> None:
-    """Draw the figure, with its axes and what can be done with the dots selected."""
-    table = compared.table()
-    offered = options(table)
+    """Draw the figure, with its choices and what can be done with the dots marked in it."""
+    offered = options(compared)
+    numbers = numeric(compared, offered)
     metrics = [c for c in offered if c.startswith("metrics.")]
     params = [c for c in offered if c.startswith("params.")]
+    first_x = (by_values(compared, [c for c in params if c in numbers]) + params + offered)[0]
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        x = _pick("x", offered, (params + metrics + offered)[0])
-        y = _pick("y", offered, (metrics + offered)[0])
-        colour = st.selectbox(
-            t("compare.colour"),
-            [NONE, *offered],
-            key="scatter_colour",
-            bind="query-params",
-            width=260,
-        )
+        x = pick(t("compare.scatter.x"), offered, "x", first_x)
+        y = pick(t("compare.scatter.y"), offered, "y", telling(metrics) or offered[0])
+        colour = pick_or_none(t("compare.colour"), offered, "scatter_colour")
+        size = pick_or_none(t("compare.scatter.size"), numbers, "size")
+    with st.container(horizontal=True, vertical_alignment="center"):
         log_x = st.toggle(t("compare.scatter.log_x"), key="log_x", bind="query-params")
         log_y = st.toggle(t("compare.scatter.log_y"), key="log_y", bind="query-params")
-    figure, notes = charts.scatter(
-        frame(table), x, y, colour if colour in offered else None, log_x, log_y
-    )
-    event = st.plotly_chart(
-        figure, alt=t("compare.scatter.alt", x=x, y=y), key="scatter", on_select="rerun"
-    )
-    st.caption(safe(notes.text))
-    picked = [str(p["customdata"][0]) for p in event["selection"]["points"] if "customdata" in p]
-    _picked(table, [i for i in dict.fromkeys(picked) if i in set(table.ids)])
-
-
-def _pick(axis: str, options: list[str], first: str) -> str:
-    chosen = st.selectbox(
-        t(f"compare.scatter.{axis}"),
-        options,
-        index=options.index(first),
-        key=axis,
-        bind="query-params",
-        width=260,
-    )
-    return chosen or first
-
-
-def _picked(table: RunTable, ids: list[str]) -> None:
-    """What can be done with the dots that were selected in the figure."""
-    if not ids:
-        st.caption(t("compare.scatter.select"))
-        return
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(t("compare.scatter.selected", n=len(ids)), width="content")
-        st.button(
-            t("compare.runs.keep", n=len(ids)), on_click=set_runs, args=(ids,), key="dots_keep"
+        trends = {t(f"compare.scatter.trend.{kind or 'none'}"): kind for kind in TRENDS}
+        line = st.segmented_control(
+            t("compare.scatter.trend.label"),
+            list(trends),
+            default=next(iter(trends)),
+            key="trend",
+            bind="query-params",
+            required=True,
+            label_visibility="collapsed",
         )
-        names = dict(zip(table.frame["run_id"], table.frame["name"], strict=True))
-        for run_id in ids[:5]:
-            label = safe(names[run_id], 40) or t("runs.blank")
-            link("run", label, icon=":material/open_in_full:", run=run_id)
+    kind = trends[line]
+    table = compared.table([x, y, *([colour] if colour else []), *([size] if size else [])])
+    lower = lower_is_better(compared, colour)
+    made = remembered(
+        table,
+        ("scatter", x, y, colour, size, log_x, log_y, kind, lower),
+        lambda: charts.scatter(
+            frame(table), x, y, colour, log_x, log_y, size=size, line=kind, lower=lower
+        ),
+    )
+    figure(compared, table, made, "scatter", t("compare.scatter.alt", x=safe(x), y=safe(y)))
