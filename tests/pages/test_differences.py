@@ -99,9 +99,20 @@ class TestFocus:
             seen.append(app.subheader[0].value.replace("\\", ""))
         assert seen == ["a b", "depth", "rate"]
         assert "Difference 3 of 3" in drawn(app)
-        assert [c.value for c in app.code] == ["0.1", "0.10"]
+        assert list(app.dataframe[1].value["value"]) == ["0.1", "0.10"]
         app.button(key="differences_previous").click().run()
         assert app.subheader[0].value == "depth"
+
+    def test_long_values_stand_line_by_line(self, own_store: Store, open_page: Open) -> None:
+        here = deck().mlflow.tracking
+        ids = [
+            here.create_run(own_store.empty, last, params={"note": f"{'x' * 150}\nsame\n{last}"}).id
+            for last in ("one", "two")
+        ]
+        app = open_page("compare", runs=",".join(ids), chart="Differences")
+        app.button(key="differences_next").click().run()
+        assert list(app.dataframe[1].value["mark"]) == ["", "", "≠"]
+        assert [c.value.splitlines()[-1] for c in app.code] == ["one", "two"]
 
     def test_search(self, store: Store, open_page: Open) -> None:
         app = open_page("compare", runs=f"{store.run},{store.other}", chart="Differences")

@@ -1,6 +1,6 @@
 """What differs between the runs, side by side: one section at a time, read when it is opened."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -26,6 +26,9 @@ _BETTER, _WORSE = "#0072B2", "#D55E00"
 
 _PAINTED = 3_000
 """Cells that are painted at most: it takes time, and nobody reads the colours of more."""
+
+_SHORT = 120
+"""Characters of a value that fits a cell."""
 
 _WIDE = 270
 """Pixels of a column whose cells say a change."""
@@ -88,7 +91,7 @@ def draw(compared: Compared) -> None:
         if at is not None and section.roots:
             files.draw(kept[at], titles, section.roots, [run.ended_at is not None for run in found])
         elif at is not None:
-            _in_full(kept[at], titles)
+            _in_full(kept[at], titles, against=against is not None)
     for line in section.said:
         st.caption(safe(line))
 
@@ -189,15 +192,60 @@ def _painted(made: pd.DataFrame, rows: Sequence[Difference], runs_shown: int) ->
     return made.style.apply(lambda _: paint, axis=None)
 
 
-def _in_full(row: Difference, labels: Sequence[str]) -> None:
+def _in_full(row: Difference, labels: Sequence[str], *, against: bool) -> None:
     """One row of the table with its values in full, runs of the same value together."""
     st.subheader(safe(row.name, 120), anchor=False)
-    groups: dict[str | None, list[str]] = {}
-    for label, value in zip(labels, row.texts, strict=True):
-        groups.setdefault(value, []).append(label)
+    groups: dict[str | None, list[int]] = {}
+    for run, value in enumerate(row.texts):
+        groups.setdefault(value, []).append(run)
+    texts = [value for value in groups if value is not None]
+    if not any(len(text) > _SHORT or "\n" in text for text in texts):
+        _few(row, groups, labels, against=against)
+        return
+    if len(texts) == 2:
+        one, other = texts
+        left, right = (labels[groups[text][0]] for text in texts)
+        files.lines(one, other, left, right, runs.fingerprint([row.name]))
     for value, who in groups.items():
-        st.caption(safe(formats.shorten(", ".join(who), 300)))
+        st.caption(safe(formats.shorten(", ".join(labels[run] for run in who), 300)))
         if value is None:
             st.text(t("differences.missing"))
         else:
             st.code(plain(value), language=None, wrap_lines=True)
+
+
+def _few(
+    row: Difference,
+    groups: Mapping[str | None, Sequence[int]],
+    labels: Sequence[str],
+    *,
+    against: bool,
+) -> None:
+    """Short values as a table."""
+    made = []
+    for value, who in groups.items():
+        change = row.change(who[0], 0) if against and who[0] else None
+        made.append(
+            {
+                "value": value,
+                "change": differences.change_text(change) if change else None,
+                "count": len(who),
+                "runs": ", ".join(labels[run] for run in who),
+            }
+        )
+    frame = pd.DataFrame(made).dropna(axis="columns", how="all")
+    column = st.column_config
+    st.dataframe(
+        plain_frame(frame),
+        hide_index=True,
+        key=f"in_full_{runs.fingerprint([row.name, *labels])}",
+        alt=t("differences.full.alt"),
+        placeholder=t("differences.missing"),
+        height=min(320, 38 + 35 * len(frame)),
+        column_config={
+            "value": column.TextColumn(t("differences.full.value")),
+            "change": column.TextColumn(t("differences.full.change")),
+            "count": column.NumberColumn(t("differences.full.count"), width=70),
+            "runs": column.TextColumn(t("differences.full.runs"), width="large"),
+        },
+    )

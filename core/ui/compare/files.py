@@ -103,7 +103,7 @@ def _two(path: str, there: Sequence[Copy], kind: Kind) -> None:
     elif preview.is_binary(one) or preview.is_binary(other):
         st.caption(t("differences.file.not_shown"))
     else:
-        _lines(one, other, left, right, mark)
+        _text(one, other, left, right, mark)
 
 
 def _tables(path: str, kind: Kind, one: bytes, other: bytes) -> tuple[Table, Table] | None:
@@ -158,12 +158,25 @@ def _joined(tables: tuple[Table, Table], left: str, right: str, mark: str) -> No
         )
 
 
-def _lines(one: bytes, other: bytes, left: str, right: str, mark: str) -> None:
+def _text(one: bytes, other: bytes, left: str, right: str, mark: str) -> None:
     texts = [preview.as_text(data) for data in (one, other)]
+    lines(texts[0][0], texts[1][0], left, right, mark)
+    if any(length > len(text) for text, length in texts):
+        st.caption(t("differences.text.cut_text", n=preview.TEXT))
+
+
+def lines(one: str, other: str, left: str, right: str, mark: str) -> None:
+    """Two texts side by side, line by line.
+
+    Args:
+        left: what the first one is called: plain text.
+        right: what the other one is called.
+        mark: tells this pair from others on the page.
+    """
     every = st.toggle(t("differences.text.all"), key=f"all_{mark}")
-    found = contents.compare_texts(texts[0][0], texts[1][0], differences_only=not every)
+    found = contents.compare_texts(one, other, differences_only=not every)
     said = [t("differences.text.lines", n=found.changed)]
-    if found.cut or any(length > len(text) for text, length in texts):
+    if found.cut:
         said.append(t("differences.text.cut", n=contents.LINES))
     st.caption(" ".join(said))
     st.dataframe(

@@ -80,7 +80,7 @@ def requirements(found: Sequence[Run]) -> Section:
 def files(found: Sequence[Run]) -> Section:
     """Files of the runs or of the models that they logged last, at any depth, with their size."""
     sources = ["run", "model"] if any(run.logged_models for run in found) else ["run"]
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    with st.container(horizontal=True, vertical_alignment="center"):
         source = "run"
         if len(sources) > 1:
             source = st.segmented_control(

@@ -6,7 +6,7 @@ import streamlit as st
 
 from core.errors import NotFound
 from core.mlflow_api.nouns import Run
-from core.runs.curves import ENDED
+from core.runs.histories import ENDED
 from core.texts import t
 from core.ui import artifacts, curves, parts, runs
 from core.ui.run import inputs, models, overview, related, tags
@@ -17,6 +17,7 @@ __all__ = ["SECTIONS", "found", "head", "sections"]
 _DRAW: dict[str, Callable[[Run], None]] = {
     "overview": overview.draw,
     "curves": curves.of_run,
+    "system": curves.system,
     "artifacts": artifacts.draw,
     "models": models.draw,
     "inputs": inputs.draw,

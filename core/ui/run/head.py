@@ -53,18 +53,18 @@ def head(run: Run) -> None:
 def _facts(run: Run) -> None:
     source = run.tags.get("mlflow.source.name", "")
     facts = [
-        ("started", f"{parts.when(run.started_at)} · {parts.moment(run.started_at)}"),
-        ("duration", _duration(run)),
-        ("user", run.user),
-        ("source", formats.shorten(source, 60)),
-        ("id", run.id),
+        (t("run.fact.started", ago=parts.when(run.started_at)), parts.moment(run.started_at)),
+        (t("run.fact.duration"), _duration(run)),
+        (t("run.fact.user"), run.user),
+        (t("run.fact.source"), formats.shorten(source, 60)),
     ]
-    with st.grid("auto", min_column_width=260, gap="xsmall"):
+    with st.grid("auto", min_column_width=160, gap="xsmall"):
         for name, value in facts:
             if value:
                 with st.container(gap=None):
-                    st.caption(t(f"run.fact.{name}"))
+                    st.caption(name)
                     st.text(visible(value))
+    st.caption(md("run.fact.id", id=run.id))
 
 
 def _duration(run: Run) -> str:

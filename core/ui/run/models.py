@@ -8,7 +8,7 @@ import streamlit as st
 from core import formats
 from core.mlflow_api.nouns import ModelInfo, ModelVersion, Run
 from core.registry.register import folders, register, source_of_folder, source_of_model
-from core.runs.curves import ENDED
+from core.runs.histories import ENDED
 from core.texts import t
 from core.ui import artifacts, parts, runs
 from core.ui.deck import deck, keep, read

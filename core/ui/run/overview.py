@@ -7,7 +7,7 @@ import streamlit as st
 
 from core import formats
 from core.mlflow_api.nouns import Run
-from core.runs.curves import ENDED
+from core.runs.histories import ENDED
 from core.texts import t
 from core.ui import parts, runs
 from core.ui.markup import plain_frame
