@@ -102,7 +102,7 @@ def contour(
             "outlinewidth": 0,
             "thickness": 12,
         },
-        hovertemplate=t("charts.hover.cell", value="%{z:.5~g}", n="%{customdata}")
+        hovertemplate=t("charts.hover.mean", mean="%{z:.5~g}", n="%{customdata}")
         + "<extra></extra>",
     )
     said = [

@@ -138,8 +138,11 @@ def bars(runs: DataFrame, x: str, y: str) -> tuple[go.Figure, Notes]:
         insidetextanchor="start",
         textangle=0,
         customdata=[[count(int(n[i])), number(float(spread[i]))] for i in full],
-        hovertemplate=t(
-            "charts.hover.bar", mean="%{text}", n="%{customdata[0]}", sd="%{customdata[1]}"
+        hovertemplate="<br>".join(
+            [
+                t("charts.hover.mean", mean="%{text}", n="%{customdata[0]}"),
+                t("charts.hover.deviation", sd="%{customdata[1]}"),
+            ]
         )
         + "<extra></extra>",
         showlegend=False,

@@ -280,7 +280,12 @@ def parallel_coordinates(
         legend,
         tuple(clean(name, _RUN) or t("charts.label.blank") for name in runs["run_name"]),
     )
-    return lines, _said_of(lines, runs, readings, names, painted, asked, top)
+    found = _said_of(lines, runs, readings, names, painted, asked, top)
+    many = len(set(dimensions))
+    if many > len(shown):
+        room = t("charts.notes.dimensions", n=many, drawn=len(shown))
+        found = replace(found, sentences=(*found.sentences, room))
+    return lines, found
 
 
 def _numbers(runs: DataFrame, column: str) -> Floats:

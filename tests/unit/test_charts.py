@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.charts import metric_curves, metric_over_versions, parallel_coordinates, scatter
+from core.charts import metric_curves, metric_over_versions, scatter
 from core.charts.labels import clean, distinct, literal, markup, run_labels
 from core.charts.look import COLOURS, GREY
 from core.charts.scales import read, scale, tick_text
@@ -49,15 +49,6 @@ def points(
             "at": [start + timedelta(seconds=i) for i in range(n)],
         }
     )
-
-
-def dimension(figure: Any, i: int) -> tuple[list[float], dict[str, float], list[float]]:
-    """Values, labelled ticks by text, and range of one axis of parallel coordinates."""
-    axis = figure.data[0].dimensions[i]
-    ticks = {
-        text: at for at, text in zip(axis.tickvals, axis.ticktext, strict=True) if text.strip()
-    }
-    return list(axis.values), ticks, list(axis.range)
 
 
 def lines(figure: Any) -> list[Any]:
@@ -112,7 +103,7 @@ def test_runs_of_one_name_show_a_piece_of_their_id() -> None:
 
 def test_a_run_without_a_name_is_called_blank() -> None:
     frame = runs(metrics__x=[1.0], metrics__y=[2.0]).assign(run_name=None)
-    assert scatter(frame, "metrics.x", "metrics.y")[0].data[0].customdata[0][1] == "(blank)"
+    assert list(scatter(frame, "metrics.x", "metrics.y")[0].data[0].text) == ["<b>(blank)</b>"]
     assert metric_curves(points([1]).assign(run_name=None))[0].data[0].name == "(blank)"
 
 
@@ -143,22 +134,6 @@ def test_outside_text_is_text_in_every_figure() -> None:
         for forbidden in ("<a", "%{evil}", "$x^2$", "\\u202e", "\\u0000", "#000001"):
             assert forbidden not in text
         assert "&lt;a href" in text
-
-
-def test_tick_labels_of_parallel_coordinates_are_drawn_as_they_are_and_the_title_is_not() -> None:
-    frame = runs(params__x=["<b>a</b>", "c"], metrics__y=[1.0, 2.0])
-    frame = frame.rename(columns={"metrics.y": "metrics.<i>y</i>"})
-    figure, _ = parallel_coordinates(frame, ["params.x", "metrics.<i>y</i>"])
-    assert "<b>a</b>" in dimension(figure, 0)[1]
-    assert figure.data[0].dimensions[1].label == "&lt;i&gt;y&lt;/i&gt;"
-
-
-def test_notes_are_plain_text_on_one_line() -> None:
-    frame = runs(params__x=["1", None], metrics__y=[1.0, 2.0])
-    frame = frame.rename(columns={"params.x": "params.a\n\u202eb"})
-    _, said = parallel_coordinates(frame, ["params.a\n\u202eb", "metrics.y"])
-    assert "a b (1 run)" in said.text
-    assert "\n" not in said.text
 
 
 # ------------------------------------------------------------------------------------- columns
@@ -216,216 +191,6 @@ def test_every_number_lies_on_its_axis_and_no_two_ticks_read_alike(values: list[
 
 
 # ------------------------------------------------------------------------ parallel coordinates
-
-
-def test_a_category_is_a_place_on_the_axis_with_its_label() -> None:
-    frame = runs(params__depth=["8", "None", "3", "8"], metrics__y=[1.0, 2.0, 3.0, 4.0])
-    figure, _ = parallel_coordinates(frame, ["params.depth", "metrics.y"])
-    values, ticks, _ = dimension(figure, 0)
-    assert ticks == {"3": 0, "8": 1, "None": 2}
-    assert values == [1, 2, 0, 1]
-
-
-def test_a_run_without_a_value_passes_over_the_rail_and_is_counted() -> None:
-    frame = runs(params__x=["1", None, "3"], metrics__y=[0.5, np.nan, 0.7])
-    figure, said = parallel_coordinates(frame, ["params.x", "metrics.y"])
-    for i, lowest in ((0, 1), (1, 0.5)):
-        values, _, (low, _) = dimension(figure, i)
-        assert len(values) == 3
-        assert low < values[1] < lowest
-    assert [note.text for note in figure.layout.annotations] == ["missing"]
-    assert (said.drawn, said.total) == (3, 3)
-    assert said.sentences == (
-        "3 of 3 runs drawn.",
-        "Without a value, so on the rail at the bottom: x (1 run), y (1 run).",
-    )
-
-
-def test_the_rail_lies_at_one_height_on_all_axes() -> None:
-    frame = runs(params__x=["1", None, "3"], metrics__y=[5.0, 6.0, np.inf])
-    figure, said = parallel_coordinates(frame, ["params.x", "metrics.y"])
-    heights = []
-    for i, row in ((0, 1), (1, 2)):
-        values, _, (low, high) = dimension(figure, i)
-        heights.append((values[row] - low) / (high - low))
-    assert heights[0] == pytest.approx(heights[1])
-    rail = next(shape for shape in figure.layout.shapes if shape.line.dash == "dot")
-    assert rail.y0 == pytest.approx(heights[0])
-    assert "With an infinite value, so on the rail at the bottom: y (1 run)." in said.sentences
-
-
-def test_without_missing_values_there_is_no_rail() -> None:
-    frame = runs(params__x=["1", "2"], metrics__y=[5.0, 6.0])
-    figure, said = parallel_coordinates(frame, ["params.x", "metrics.y"])
-    assert not figure.layout.annotations
-    assert dimension(figure, 1)[2] == [5, 6]
-    assert said.sentences == ("2 of 2 runs drawn.",)
-
-
-def test_values_over_decades_are_drawn_as_logarithms_and_read_as_themselves() -> None:
-    frame = runs(params__lr=["0.0001", "0.001", "0.01", "1"], metrics__y=[1.0, 2.0, 3.0, 4.0])
-    figure, _ = parallel_coordinates(frame, ["params.lr", "metrics.y"])
-    values, ticks, _ = dimension(figure, 0)
-    assert values == pytest.approx([-4, -3, -2, 0])
-    assert ticks["0.0001"] == pytest.approx(-4)
-    assert ticks["0.01"] == pytest.approx(-2)
-    assert figure.data[0].dimensions[0].label == "lr (log)"
-    assert figure.data[0].dimensions[1].label == "y"
-
-
-def test_many_values_over_decades_get_decades_as_ticks() -> None:
-    frame = runs(metrics__loss=list(10.0 ** np.linspace(-6, 1, 50)), params__x=["1", "2"] * 25)
-    figure, _ = parallel_coordinates(frame, ["metrics.loss", "params.x"])
-    ticks = dimension(figure, 0)[1]
-    assert {at: text for text, at in ticks.items()}[-3] == "0.001"
-    assert all(at == round(at) for at in ticks.values())
-
-
-def test_a_log_axis_is_drawn_when_asked_and_refused_aloud_where_there_is_none() -> None:
-    frame = runs(params__a=["1", "2"], params__b=["0", "2"])
-    figure, said = parallel_coordinates(
-        frame, ["params.a", "params.b"], log=["params.a", "params.b"]
-    )
-    assert dimension(figure, 0)[0] == pytest.approx([0, np.log10(2)])
-    assert dimension(figure, 1)[0] == [0, 2]
-    assert "Not above zero everywhere, so without a log axis: b." in said.sentences
-    linear, _ = parallel_coordinates(
-        runs(params__a=["1", "1", "1", "1000"], params__b=["1", "2", "3", "4"]),
-        ["params.a", "params.b"],
-        log=[],
-    )
-    assert dimension(linear, 0)[0] == [1, 1, 1, 1000]
-
-
-def test_no_two_ticks_of_an_axis_have_one_text() -> None:
-    # Plotly keys ticks by their text: equal ones would fall on one place.
-    long = "a-very-long-category-name-"
-    frame = runs(
-        params__x=[f"{long}{i}-with-an-equally-long-end" for i in range(40)] + [None],
-        metrics__y=list(np.linspace(0, 1, 41)),
-    )
-    figure, said = parallel_coordinates(frame, ["params.x", "metrics.y"])
-    for axis in figure.data[0].dimensions:
-        assert len(set(axis.ticktext)) == len(axis.ticktext) == len(axis.tickvals)
-        assert list(axis.tickvals) == sorted(axis.tickvals)
-    assert "Too many values to label each: x (40 values)." in said.sentences
-
-
-def test_long_names_are_cut_in_the_middle() -> None:
-    name = "metrics.validation_log_loss_on_the_held_out_fold"
-    frame = runs(params__x=["1", "2"], y=[1.0, 2.0]).rename(columns={"y": name})
-    figure, _ = parallel_coordinates(frame, ["params.x", name])
-    label = figure.data[0].dimensions[1].label
-    assert len(label) == 20
-    assert label.startswith("validation")
-    assert label.endswith("fold")
-    assert "…" in label
-
-
-def test_a_param_and_a_metric_of_one_name_say_which_they_are() -> None:
-    frame = runs(params__loss=["a", "b"], metrics__loss=[1.0, 2.0])
-    figure, _ = parallel_coordinates(frame, ["params.loss", "metrics.loss"])
-    labels = [axis.label for axis in figure.data[0].dimensions]
-    assert labels == ["loss (param)", "loss (metric)"]
-
-
-def test_lines_without_a_value_for_the_colour_are_grey_and_counted() -> None:
-    frame = runs(params__x=["1", "2", "3"], metrics__y=[0.0, 1.0, np.nan])
-    figure, said = parallel_coordinates(frame, ["params.x"], "metrics.y")
-    line = figure.data[0].line
-    assert line.color[2] == line.cmin < line.color[0] == 0
-    assert line.colorscale[0] == (0, GREY)
-    grey_until = line.cmin + line.colorscale[1][0] * (line.cmax - line.cmin)
-    assert line.cmin < grey_until < line.color[0]
-    assert "1 run without a value for y is grey." in said.sentences
-
-
-def test_categories_colour_lines_with_a_legend_and_the_rest_is_named() -> None:
-    frame = runs(params__f=[*"aabbccddeeff", "g", None], params__x=[str(i) for i in range(14)])
-    figure, said = parallel_coordinates(frame, ["params.x"], "params.f")
-    legend = [trace.name for trace in figure.data[1:]]
-    assert legend == [*"abcdef", "other values"]
-    line = figure.data[0].line
-    assert list(line.color) == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6]
-    assert [colour for _, colour in line.colorscale] == [*COLOURS, GREY]
-    assert "f has 7 values: the 6 commonest have a colour, the others are grey." in said.sentences
-    assert "1 run without a value for f is grey." in said.sentences
-
-
-def test_axes_beyond_what_plotly_draws_are_named_as_left_out() -> None:
-    columns = {f"metrics__m{i}": [0.0, 1.0] for i in range(70)}
-    frame = runs(**columns)
-    figure, said = parallel_coordinates(frame, [f"metrics.m{i}" for i in range(70)])
-    assert len(figure.data[0].dimensions) == 60
-    assert any("first 60 of 70 axes" in sentence for sentence in said.sentences)
-
-
-def test_an_axis_of_missing_values_alone_is_all_rail() -> None:
-    frame = runs(params__x=["1", "2"], metrics__y=[np.nan, np.nan])
-    figure, said = parallel_coordinates(frame, ["params.x", "metrics.y"], "metrics.y")
-    values, _, (low, _) = dimension(figure, 1)
-    assert values[0] == values[1] > low
-    assert "y (2 runs)" in said.text
-
-
-# ------------------------------------------------------------------------------------- scatter
-
-
-def test_a_dot_carries_its_run_s_id_and_says_its_name_and_values() -> None:
-    frame = runs(params__lr=["1e-4", "1e-2"], metrics__acc=[0.5, 0.75])
-    frame["experiment_id"] = "7"
-    figure, said = scatter(frame, "params.lr", "metrics.acc")
-    (trace,) = figure.data
-    assert list(trace.x) == [1e-4, 1e-2]
-    assert list(trace.y) == [0.5, 0.75]
-    assert [row[0] for row in trace.customdata] == list(frame["run_id"])
-    assert list(trace.customdata[1][1:]) == ["run 1", frame["run_id"][1], "7", "1e-2", "0.7500"]
-    assert said.complete
-    assert said.text == "2 of 2 runs drawn."
-
-
-def test_runs_without_a_place_are_left_out_and_counted_by_reason() -> None:
-    frame = runs(params__x=["1", None, "0", "4", "5"], metrics__y=[1.0, 2.0, 3.0, np.inf, np.nan])
-    figure, said = scatter(frame, "params.x", "metrics.y", log_x=True)
-    assert [list(trace.x) for trace in figure.data] == [[1]]
-    assert figure.layout.xaxis.type == "log"
-    assert (said.drawn, said.total) == (1, 5)
-    assert said.sentences == (
-        "1 of 5 runs drawn.",
-        "Left out, without a value: x (1 run), y (1 run).",
-        "Left out, with an infinite value: y (1 run).",
-        "Left out, not above zero and so not on a log axis: x (1 run).",
-    )
-
-
-def test_categories_on_an_axis_are_labelled_places() -> None:
-    frame = runs(params__f=["forest", "<b>", "forest"], metrics__y=[1.0, 2.0, 3.0])
-    figure, _ = scatter(frame, "params.f", "metrics.y")
-    axis = figure.layout.xaxis
-    assert dict(zip(axis.ticktext, axis.tickvals, strict=True)) == {"&lt;b&gt;": 0, "forest": 1}
-    assert list(figure.data[0].x) == [1, 0, 1]
-
-
-def test_dots_without_a_colour_are_hollow_and_grey() -> None:
-    frame = runs(metrics__x=[1.0, 2.0], metrics__y=[1.0, 2.0], metrics__c=[0.3, np.nan])
-    figure, said = scatter(frame, "metrics.x", "metrics.y", "metrics.c")
-    coloured, grey = figure.data
-    assert list(coloured.marker.color) == [0.3]
-    assert (grey.marker.color, grey.marker.symbol, list(grey.x)) == (GREY, "circle-open", [2])
-    assert "1 run without a value for c is grey." in said.sentences
-
-
-def test_categories_colour_dots_with_a_symbol_each() -> None:
-    frame = runs(metrics__x=[1.0, 2.0, 3.0], metrics__y=[1.0, 2.0, 3.0], params__c=["b", "a", "b"])
-    figure, _ = scatter(frame, "metrics.x", "metrics.y", "params.c")
-    assert {trace.name: list(trace.x) for trace in figure.data} == {"a": [2], "b": [1, 3]}
-    assert len({(trace.marker.color, trace.marker.symbol) for trace in figure.data}) == 2
-    assert figure.layout.showlegend
-
-
-def test_a_column_against_itself_is_counted_once() -> None:
-    _, said = scatter(runs(metrics__x=[1.0, np.nan]), "metrics.x", "metrics.x")
-    assert said.sentences[1] == "Left out, without a value: x (1 run)."
 
 
 # -------------------------------------------------------------------------------------- curves
@@ -665,12 +430,9 @@ def test_versions_without_any_value_are_still_there() -> None:
 
 
 def test_nothing_to_draw_is_said() -> None:
-    no_runs = runs(params__x=[], metrics__y=[])
     none = pd.DataFrame(columns=["run_id", "run_name", "key", "step", "value", "at"])
     versions = pd.DataFrame(columns=["version", "value", "stage"])
     for figure, said in (
-        parallel_coordinates(no_runs, ["params.x"]),
-        scatter(no_runs, "params.x", "metrics.y"),
         metric_curves(none),
         metric_over_versions(versions, "accuracy"),
     ):
@@ -683,7 +445,6 @@ def test_background_and_font_colours_are_left_to_the_theme() -> None:
     frame = runs(params__x=["1", None], metrics__y=[1.0, 2.0])
     versions = pd.DataFrame({"version": [1], "value": [0.5], "stage": ["None"]})
     for figure, _ in (
-        parallel_coordinates(frame, ["params.x", "metrics.y"], "metrics.y"),
         scatter(frame, "params.x", "metrics.y", "metrics.y"),
         metric_curves(points([1, np.nan])),
         metric_over_versions(versions, "accuracy"),
@@ -693,14 +454,6 @@ def test_background_and_font_colours_are_left_to_the_theme() -> None:
         assert "paper_bgcolor" not in layout
         assert "plot_bgcolor" not in layout
         assert "color" not in layout.get("font", {})
-
-
-def test_zoom_is_kept_for_the_same_axes_and_not_carried_to_others() -> None:
-    frame = runs(metrics__x=[1.0, 2.0], metrics__y=[1.0, 2.0], metrics__z=[1.0, 2.0])
-    first, _ = scatter(frame, "metrics.x", "metrics.y")
-    again, _ = scatter(frame.head(1), "metrics.x", "metrics.y")
-    other, _ = scatter(frame, "metrics.x", "metrics.z")
-    assert first.layout.uirevision == again.layout.uirevision != other.layout.uirevision
 
 
 def test_the_catalogue_has_no_text_of_ours_that_plotly_would_read_as_markup() -> None:
