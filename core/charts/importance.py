@@ -15,6 +15,10 @@ from core.texts import t
 _NAME = 28
 _ROW = 30
 _BAND = "rgba(0, 114, 178, 0.22)"
+_FEW = 24
+_SPREAD = 0.16
+"""How far dots of one value are spread sideways, as a part of the way to the next value."""
+
 _GAP = 0.12
 """Between numbers and words beside them, as a part of the numbers' width."""
 
@@ -177,6 +181,10 @@ def _label(value: object) -> str:
 
 
 def _dots(at: Floats, runs: DataFrame, metric: str) -> Any:
+    places = np.unique(at[np.isfinite(at)])
+    if 1 < len(places) <= _FEW:  # else the runs of one value hide one another
+        width = _SPREAD * float(np.diff(places).min())
+        at = at + np.random.default_rng(0).uniform(-width, width, len(at))
     texts = [
         f"<b>{markup(name, 60) or t('charts.label.blank')}</b><br>"
         + t("charts.hover.value", name=markup(metric, 40), value=number(value, 5))

@@ -7,6 +7,7 @@ where a run has none) and a metric (missing as NA, NaN as such).
 import itertools
 import math
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -274,21 +275,27 @@ def _labels(told: Sequence[Mapping[str, str | None]]) -> list[str]:
         chosen.append(best)
         apart = counted[best]
         del left[best]
-    texts = [
-        formats.shorten(
-            ", ".join(
-                f"{p}={formats.NONE if one[p] is None else one[p]}" for p in told[0] if p in chosen
-            ),
-            _LABEL,
-        )
-        for one in told
-    ]
-    return _apart(texts)
+    texts = [_label(one, [p for p in told[0] if p in chosen]) for one in told]
+    if max(map(len, texts)) > _LABEL:
+        # Too long to read: each group by as few of these params as no other group shares.
+        cut = [[tuple(one[c] for c in chosen[:n]) for one in told] for n in range(len(chosen) + 1)]
+        often = [Counter(of) for of in cut]
+        last = len(chosen)
+        few = [
+            next((n for n in range(1, last) if often[n][cut[n][i]] == 1), last)
+            for i in range(len(told))
+        ]
+        texts = [_label(one, chosen[:n]) for one, n in zip(told, few, strict=True)]
+    return _apart([formats.shorten(text, _LABEL) for text in texts])
+
+
+def _label(one: Mapping[str, str | None], params: Sequence[str]) -> str:
+    return ", ".join(f"{p}={formats.NONE if one[p] is None else one[p]}" for p in params)
 
 
 def _apart(texts: Sequence[str]) -> list[str]:
     """The texts, numbered where two are alike."""
-    made: list[str] = []
+    made: dict[str, None] = {}
     used = set(texts)
     for text in texts:
         label = text or t("statistics.group.blank")
@@ -296,5 +303,5 @@ def _apart(texts: Sequence[str]) -> list[str]:
             if label not in made and (label == text or label not in used):
                 break
             label = f"{text} ({n})"
-        made.append(label)
-    return made
+        made[label] = None
+    return list(made)

@@ -108,6 +108,18 @@ class TestFind:
         found = find(runs(rows), ["seed"])
         assert [g.label for g in found.groups] == ["copy=a1", "copy=a2", "copy=b1", "copy=b2"]
 
+    def test_long_labels_keep_only_what_no_other_group_shares(self) -> None:
+        long = "x" * 25
+        rows = [
+            {"kind": f"{kind}{long}", "way": f"{way}{long}"}
+            for kind, way in (("a", "1"), ("b", "1"), ("b", "2"))
+            for _ in range(2)
+        ]
+        found = find(runs(rows), [])
+        labels = [g.label for g in found.groups]
+        assert labels[0] == f"kind=a{long}"
+        assert len(set(labels)) == 3
+
     def test_nothing_to_find(self) -> None:
         assert find(runs([{"a": "1"}, {"a": "2"}]), ["seed"]).groups == ()
         assert find(runs([]), []).groups == ()

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 
 import numpy as np
 import pandas as pd
@@ -100,8 +101,31 @@ def _explained(table: RunTable, asked: Asked) -> Explained:
         place.empty()
         return found
 
-    # Which way is better changes nothing here: both regions are there.
-    return remembered(table, ("importance", asked.metric, asked.params, asked.log), grow)
+    # While others write to the store there are new tables of the same rows: what is dear is
+    # remembered by what stands in them. Which way is better is no part of it: both are answered.
+    marked = remembered(table, ("mark", asked.metric, asked.params), lambda: _mark(table, asked))
+    held = _held(marked, asked.metric, asked.params, asked.log)
+    if not held:
+        held.append(grow())
+    return held[0]
+
+
+@st.cache_resource(max_entries=40, show_spinner=False)
+def _held(
+    mark: str,  # noqa: ARG001 - what is not used here is the key
+    metric: str,  # noqa: ARG001
+    params: tuple[str, ...],  # noqa: ARG001
+    log: bool | None,  # noqa: ARG001
+) -> list[Explained]:
+    """A place for one answer."""
+    return []
+
+
+def _mark(table: RunTable, asked: Asked) -> str:
+    """Stands for all values that the forests learn from, and the order of the runs."""
+    columns = ["run_id", *(f"params.{p}" for p in asked.params), f"metrics.{asked.metric}"]
+    rows = pd.util.hash_pandas_object(table.frame[columns], index=False).to_numpy()
+    return sha256(rows.tobytes()).hexdigest()
 
 
 def _say_runs(found: Explained, compared: Compared) -> None:
@@ -168,7 +192,7 @@ def _importances(found: Explained) -> None:
     with right:
         column = st.column_config
         st.dataframe(
-            plain_frame(frame.drop(columns=["low", "high"])),
+            plain_frame(frame.drop(columns=["low", "high"]).round(3)),
             hide_index=True,
             placeholder=formats.NONE,
             alt=t("statistics.importance.table"),

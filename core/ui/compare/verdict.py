@@ -96,10 +96,11 @@ def _how(
 
 
 def table(compared: Compared, made: Comparison, found: Groups, direction: str | None) -> int | None:
-    """The groups as a table; the position of the one ticked."""
+    """The first groups as a table, with the one held against; the position of the one ticked."""
     several = len({one.group.experiment_id for one in made.measured}) > 1
     rows = []
-    for one, difference in zip(made.measured, made.differences, strict=True):
+    places = [i for i in range(len(made.measured)) if i < replicates.MOST or i == made.reference]
+    for one, difference in ((made.measured[i], made.differences[i]) for i in places):
         place = compared.experiments.get(one.group.experiment_id, one.group.experiment_id)
         rows.append(
             {
@@ -122,12 +123,13 @@ def table(compared: Compared, made: Comparison, found: Groups, direction: str | 
     column = st.column_config
     helps = {"p": "statistics.column.p_help", "difference": "statistics.column.difference_help"}
     number = ("mean", "half", "difference", "difference_half", "p", "effect", "sd")
+    labels = runs.fingerprint(shown["group"].tolist())
     event = st.dataframe(
         plain_frame(shown),
         hide_index=True,
         on_select="rerun",
         selection_mode="single-row",
-        key=f"groups_{runs.fingerprint([m.group.label for m in made.measured])}_{made.reference}",
+        key=f"groups_{labels}_{made.reference}",
         alt=t("statistics.replicates.table"),
         placeholder=formats.NONE,
         height=min(520, 38 + 35 * len(shown)),
@@ -151,12 +153,17 @@ def table(compared: Compared, made: Comparison, found: Groups, direction: str | 
     if len(made.measured) > replicates.MOST:
         name = made.measured[made.reference].group.label
         said.append(
-            t("statistics.replicates.few_compared", most=replicates.MOST, n=len(shown), name=name)
+            t(
+                "statistics.replicates.few_compared",
+                most=replicates.MOST,
+                n=len(made.measured),
+                name=name,
+            )
         )
     if said:
         st.caption(safe(" ".join(said)))
     picked = event["selection"]["rows"]
-    return picked[0] if picked and picked[0] < len(shown) else None
+    return places[picked[0]] if picked and picked[0] < len(places) else None
 
 
 def _turned(value: float | None) -> float | None:
