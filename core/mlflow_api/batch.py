@@ -59,6 +59,11 @@ class Batch:
     def __len__(self) -> int:
         return int(self.runs.num_rows)
 
+    @property
+    def rows(self) -> int:
+        """How many rows belong to the runs."""
+        return sum(t.num_rows for t in (self.params, self.metrics, self.tags, self.datasets))
+
     @classmethod
     def joined(cls, batches: "Sequence[Batch]") -> "Batch":
         """Several batches as one; none of them is an empty one."""

@@ -21,9 +21,11 @@ class Statement:
 
 
 def statements(dialect: str) -> Mapping[str, Statement]:
-    """The reads by name: experiments, heads, runs, params, metrics, tags, datasets, aggregates.
+    """The reads by name: experiments, others, heads, runs, params, metrics, tags, datasets,
+    all_params, all_metrics, all_tags, all_datasets, aggregates, tails.
 
-    Parameters: ``workspace`` a name, ``ids`` and ``keys`` JSON lists of text.
+    Parameters: ``workspace`` a name, ``ids`` and ``keys`` JSON lists of text, ``last`` a number as
+    text.
 
     Args:
         dialect: sqlite or postgresql.
@@ -69,21 +71,44 @@ def statements(dialect: str) -> Mapping[str, Statement]:
     of_experiment: Any = experiment.experiment_id == run.experiment_id
     runs: Any = sa.select(*columns).join(experiment, of_experiment).where(here)
 
-    def of_runs(table: Any, *columns: Any) -> Any:
-        return sa.select(table.run_uuid.label("run_id"), table.key.label("key"), *columns).where(
-            table.run_uuid.in_(listed("ids"))
+    def rows(table: Any, *columns: Any) -> Any:
+        return sa.select(table.run_uuid.label("run_id"), table.key.label("key"), *columns)
+
+    param = tables.SqlParam
+    params: Any = rows(param, text(param.value).label("value"))
+    tags: Any = rows(tag, text(tag.value).label("value"))
+    metrics: Any = rows(
+        latest,
+        latest.value.label("value"),
+        latest.is_nan.label("is_nan"),
+        latest.step.label("step"),
+        latest.timestamp.label("timestamp"),
+    )
+    datasets: Any = (
+        sa.select(
+            used.destination_id.label("run_id"),
+            tables.SqlDataset.name.label("name"),
+            tables.SqlDataset.digest.label("digest"),
+            text(input_tag.value).label("context"),
         )
+        .join(tables.SqlDataset, used.source_id == tables.SqlDataset.dataset_uuid)
+        .outerjoin(
+            input_tag,
+            (input_tag.input_uuid == used.input_uuid) & (input_tag.name == CONTEXT_TAG),
+        )
+        .where(used.destination_type == "RUN")
+    )
 
     value: Any = sa.case((metric.is_nan == sa.false(), metric.value))
     grouped = (
-        of_runs(
+        rows(
             metric,
             sa.func.count().label("count"),
             sa.func.min(value).label("minimum"),
             sa.func.max(value).label("maximum"),
             sa.func.avg(value).label("mean"),
         )
-        .where(metric.key.in_(listed("keys")))
+        .where(metric.run_uuid.in_(listed("ids")), metric.key.in_(listed("keys")))
         .group_by(metric.run_uuid, metric.key)
         .subquery()
     )
@@ -104,43 +129,49 @@ def statements(dialect: str) -> Mapping[str, Statement]:
         )
 
     step, at = metric.step, metric.timestamp
+    backwards = sa.func.row_number().over(
+        partition_by=(metric.run_uuid, metric.key),
+        order_by=(step.desc(), at.desc(), metric.value.desc()),
+    )
+    numbered = (
+        rows(metric, metric.value.label("value"), backwards.label("place"))
+        .where(metric.run_uuid.in_(listed("ids")), metric.key.in_(listed("keys")))
+        .where(metric.is_nan == sa.false())
+        .subquery()
+    )
+    last = sa.cast(sa.bindparam("last", type_=sa.Text), sa.Integer)
     made = {
         "experiments": sa.select(
             sa.cast(experiment.experiment_id, sa.Text).label("experiment_id"),
             experiment.creation_time.label("creation_time"),
         ).where(here),
+        "others": sa.select(sa.func.count()).where(
+            experiment.workspace != sa.bindparam("workspace", type_=sa.Text)
+        ),
         "heads": runs.order_by(run.start_time.desc(), run.run_uuid),
         "runs": runs.where(run.run_uuid.in_(listed("ids"))),
-        "params": of_runs(tables.SqlParam, text(tables.SqlParam.value).label("value")),
-        "metrics": of_runs(
-            latest,
-            latest.value.label("value"),
-            latest.is_nan.label("is_nan"),
-            latest.step.label("step"),
-            latest.timestamp.label("timestamp"),
-        ),
-        "tags": of_runs(tag, text(tag.value).label("value")),
-        "datasets": sa.select(
-            used.destination_id.label("run_id"),
-            tables.SqlDataset.name.label("name"),
-            tables.SqlDataset.digest.label("digest"),
-            text(input_tag.value).label("context"),
-        )
-        .join(tables.SqlDataset, used.source_id == tables.SqlDataset.dataset_uuid)
-        .outerjoin(
-            input_tag,
-            (input_tag.input_uuid == used.input_uuid) & (input_tag.name == CONTEXT_TAG),
-        )
-        .where(used.destination_type == "RUN", used.destination_id.in_(listed("ids"))),
+        "params": params.where(param.run_uuid.in_(listed("ids"))),
+        "metrics": metrics.where(latest.run_uuid.in_(listed("ids"))),
+        "tags": tags.where(tag.run_uuid.in_(listed("ids"))),
+        "datasets": datasets.where(used.destination_id.in_(listed("ids"))),
+        "all_params": params,
+        "all_metrics": metrics,
+        "all_tags": tags,
+        "all_datasets": datasets,
         "aggregates": sa.select(
             grouped,
-            one(metric.value, step, at, where=sa.true()).label("first"),
+            one(metric.value, step, at, metric.value, where=sa.true()).label("first"),
             one(metric.value, step.desc(), at.desc(), metric.value.desc(), where=sa.true()).label(
                 "last"
             ),
             one(step, step, where=metric.value == grouped.c.minimum).label("step_of_minimum"),
             one(step, step, where=metric.value == grouped.c.maximum).label("step_of_maximum"),
         ),
+        "tails": sa.select(
+            numbered.c.run_id, numbered.c.key, sa.func.avg(numbered.c.value).label("mean")
+        )
+        .where(numbered.c.place <= last)
+        .group_by(numbered.c.run_id, numbered.c.key),
     }
     return {name: _compiled(statement, dialect) for name, statement in made.items()}
 

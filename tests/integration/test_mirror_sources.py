@@ -1,17 +1,21 @@
 """Both sources of the run mirror give the same rows, whatever MLflow let through."""
 
 import math
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from itertools import count
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mlflow import MlflowClient
+from sqlalchemy import create_engine, text
 
 from core.mlflow_api import Mlflow
 from core.mlflow_api.batch import Batch
-from core.mlflow_api.bulk import Bulk
+from core.mlflow_api.bulk import Bulk, BulkFailed
 from tests.mirrors import Odd, make_runs, open_store
 from tests.servers import MlflowServer, Postgres
 
@@ -71,6 +75,179 @@ class Pair:
         # The client's own order, newest first, is that of the heads.
         assert ids == by_client.runs.column("run_id").to_pylist()
         return by_client.in_order(), self.bulk.read(ids).in_order()
+
+
+@pytest.fixture(scope="module")
+def odd_file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Pair, str]]:
+    """A SQLite store that somebody has also written to past MLflow."""
+    home = tmp_path_factory.mktemp("past")
+    uri = f"sqlite:///{home}/store.db"
+    mlflow, client = open_store(uri, home)
+    pair = Pair(client, mlflow, uri)
+    experiment, runs = pair.make(
+        [Odd(name=f"r{i}", params={"p": "1"}, tags={"t": "1"}) for i in range(4)]
+    )
+    engine = create_engine(uri)
+    with engine.begin() as connection:
+        for statement in (
+            "UPDATE runs SET name = NULL, user_id = '', artifact_uri = NULL WHERE run_uuid = :a",
+            "DELETE FROM tags WHERE run_uuid = :a AND key = 'mlflow.runName'",
+            "UPDATE runs SET name = '', end_time = 0, status = 'SCHEDULED' WHERE run_uuid = :b",
+            "UPDATE tags SET value = NULL WHERE run_uuid = :c AND key = 't'",
+            "UPDATE params SET value = 'a' || char(0) || 'b' WHERE run_uuid = :c",
+            "UPDATE runs SET name = 'n' || char(0) WHERE run_uuid = :c",
+        ):
+            values = dict(zip("abc", runs, strict=False))
+            used = {k: v for k, v in values.items() if f":{k}" in statement}
+            connection.execute(text(statement), used)
+    engine.dispose()
+    yield pair, experiment
+    pair.bulk.close()
+
+
+def test_same_rows_of_what_was_written_past_mlflow(odd_file: tuple[Pair, str]) -> None:
+    pair, experiment = odd_file
+    batch = assert_same(pair, experiment, 4)
+    assert set(batch.runs.column("name").to_pylist()) == {None, "r1", "n\x00", "r3"}
+    assert "a\x00b" in batch.params.column("value").to_pylist()
+    assert 0 not in batch.runs.column("end_time").to_pylist()
+
+
+def test_same_rows_of_deleted_and_restored_experiments(sqlite: Pair) -> None:
+    experiment, made = sqlite.make([Odd(name="a"), Odd(name="b", stage="deleted")])
+    sqlite.client.delete_experiment(experiment)
+    batch = assert_same(sqlite, experiment, 2)
+    assert set(batch.runs.column("lifecycle_stage").to_pylist()) == {"deleted"}
+    sqlite.client.restore_experiment(experiment)
+    assert_same(sqlite, experiment, len(made))
+
+
+def test_a_column_that_begins_with_thousands_of_nulls(tmp_path: Path) -> None:
+    uri = f"sqlite:///{tmp_path}/store.db"
+    mlflow, client = open_store(uri, tmp_path)
+    pair = Pair(client, mlflow, uri)
+    experiment, _ = pair.make([Odd(name="first")])
+    engine = create_engine(uri)
+    with engine.begin() as connection:
+        made = [{"i": f"{i:032x}", "e": experiment, "s": i} for i in range(1, 1500)]
+        connection.execute(
+            text(
+                "INSERT INTO runs (run_uuid, experiment_id, lifecycle_stage, status, start_time) "
+                "VALUES (:i, :e, 'active', 'RUNNING', :s)"
+            ),
+            made,
+        )
+        connection.execute(
+            text("UPDATE runs SET user_id = 'ada', end_time = 5, name = 'x' WHERE start_time = 1")
+        )
+    engine.dispose()
+    heads = pair.bulk.heads()
+    assert heads.num_rows == 1500
+    last = heads.to_pylist()[-1]
+    assert (last["user_id"], last["end_time"], last["name"]) == ("ada", 5, "x")
+    pair.bulk.close()
+
+
+def test_the_whole_store_read_at_once_is_all_runs_named(sqlite: Pair) -> None:
+    sqlite.make([Odd(name="a", params={"p": "1"}, datasets=(("d", "1", None),))])
+    heads = sqlite.bulk.heads()
+    named = sqlite.bulk.read(heads.column("run_id").to_pylist())
+    whole = sqlite.bulk.read_all()
+    assert whole is not None
+    assert whole.in_order() == named.in_order()
+
+
+def test_only_experiments_of_ones_own_workspace(
+    sqlite: Pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine, [run] = sqlite.make([Odd(name="mine", tags={"t": "1"})])
+    copy = tmp_path / "copy.db"
+    with (
+        closing(sqlite3.connect(file_of(sqlite))) as source,
+        closing(sqlite3.connect(copy)) as target,
+    ):
+        source.backup(target)
+        target.execute("UPDATE experiments SET workspace = 'team' WHERE experiment_id = ?", [mine])
+        target.commit()
+    default = Bulk(f"sqlite:///{copy}")
+    assert mine not in default.experiments()
+    assert run not in default.heads().column("run_id").to_pylist()
+    assert len(default.read([run])) == 0
+    assert default.read_all() is None
+    default.close()
+    monkeypatch.setenv("MLFLOW_WORKSPACE", "team")
+    team = Bulk(f"sqlite:///{copy}")
+    assert list(team.experiments()) == [mine]
+    assert team.heads().column("run_id").to_pylist() == [run]
+    team.close()
+
+
+def test_a_database_that_is_gone_or_none_is_said(tmp_path: Path) -> None:
+    for uri in (
+        f"sqlite:///{tmp_path}/nowhere.db",
+        "postgresql://nobody:secret@127.0.0.1:9/none",
+    ):
+        bulk = Bulk(uri)
+        with pytest.raises(BulkFailed) as caught:
+            bulk.heads()
+        assert "secret" not in str(caught.value)
+        bulk.close()
+    assert not list(tmp_path.glob("*.db"))
+
+
+def test_bulk_reads_never_write(tmp_path: Path, sqlite: Pair) -> None:
+    with (
+        pytest.raises(BulkFailed, match=r"read.?only"),
+        sqlite.bulk._reading() as connection,
+        connection.cursor() as cursor,
+    ):
+        cursor.execute("DELETE FROM tags")
+
+
+def test_bulk_reads_never_write_on_postgres(on_postgres: Pair) -> None:
+    with (
+        pytest.raises(BulkFailed, match="read-only"),
+        on_postgres.bulk._reading() as connection,
+        connection.cursor() as cursor,
+    ):
+        cursor.execute("DELETE FROM tags")
+
+
+def test_a_reader_lets_a_writer_write(sqlite: Pair) -> None:
+    experiment, _ = sqlite.make([Odd(name="a")])
+    for _ in range(3):
+        sqlite.bulk.heads()
+        with closing(sqlite3.connect(file_of(sqlite), timeout=0)) as writer:
+            writer.execute("UPDATE experiments SET name = name || '' WHERE name = ?", [experiment])
+            writer.commit()
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "on_postgres"])
+def test_aggregates_over_whole_histories(kind: str, request: pytest.FixtureRequest) -> None:
+    pair: Pair = request.getfixturevalue(kind)
+    nan = math.nan
+    points = {
+        "m": [(3.0, 5, 1), (1.0, 2, 2), (1.0, 3, 3), (nan, 9, 4), (2.0, 7, 5), (2.5, 7, 6)],
+        "only nan": [(nan, 0, 1)],
+        "other": [(9.0, 0, 1)],
+    }
+    _, [run, bare] = pair.make([Odd(metrics=points), Odd()])
+    found = pair.bulk.metric_aggregates([run, bare], ["m", "only nan"])
+    assert sorted(found.to_pylist(), key=lambda row: str(row["key"])) == [
+        {
+            "run_id": run, "key": "m", "count": 6, "minimum": 1.0, "maximum": 3.0, "first": 1.0,
+            "last": 2.5, "mean": 1.9, "step_of_minimum": 2, "step_of_maximum": 5,
+        },
+        {
+            "run_id": run, "key": "only nan", "count": 1, "minimum": None, "maximum": None,
+            "first": None, "last": None, "mean": None, "step_of_minimum": None,
+            "step_of_maximum": None,
+        },
+    ]  # fmt: skip
+
+
+def file_of(pair: Pair) -> str:
+    return pair.mlflow.gateway.tracking_uri.removeprefix("sqlite:///")
 
 
 def columns(table: object, *names: str) -> list[list[str]]:
