@@ -3,10 +3,14 @@
 import json
 import sys
 
-from benchmarks import pages, start
+from benchmarks import pages, runs, start
 
 ALL = {
     "start": start.measure,
+    "reading": runs.reading,
+    "reading over HTTP": runs.reading_over_http,
+    "asking": runs.asking,
+    "memory": runs.memory,
     "pages": pages.table_and_parallel,
     "curves": pages.curves,
 }
