@@ -76,6 +76,9 @@ class RunTable:
     """Run ids that were asked for and are not there."""
     left_out: int = 0
     """Columns that exist and were left out, where none were named."""
+    unread: int = 0
+    """Histories that were not read yet and without which the answer is not whole: what comes of
+    them is missing in the rows, and matches no condition."""
     parents: Mapping[str, str] = field(default_factory=dict)
     """Of runs that rows are nested in and that are not among the rows: id → name."""
     revision: int = 0

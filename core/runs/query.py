@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from core.runs.aggregates import plan_histories
 from core.runs.asked import SORTABLE, VIEWS, Order, RunQuery, RunTable
 from core.runs.columns import ATTRIBUTES, Column, parse
 from core.runs.directions import Direction
@@ -64,6 +65,7 @@ def query(mirror: Mirror, asked: RunQuery, readable: frozenset[str]) -> RunTable
         more=first + len(rows) < len(chosen.rows),
         missing=chosen.missing,
         left_out=left_out,
+        unread=plan_histories(mirror, asked, readable).histories,
         parents=_parents(chosen.spine, rows, readable),
         revision=chosen.spine.revision,
         coverage=coverage,

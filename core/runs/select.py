@@ -86,25 +86,37 @@ def select(mirror: Mirror, asked: RunQuery, readable: frozenset[str]) -> Selecte
     return found
 
 
-def forget(mirror: Mirror) -> None:
-    """Drop what is remembered; what was derived from histories is no part of the revision."""
-    with _lock:
-        _kept.pop(mirror, None)
+def candidates(mirror: Mirror, asked: RunQuery, readable: frozenset[str]) -> Selected:
+    """All runs that may match once histories were read: conditions on these are left out.
+
+    They come in no particular order.
+    """
+    if asked.run_ids:
+        return select(mirror, asked, readable)
+    held = spine.spine(mirror)
+    mask = _mask(held, asked, readable)
+    with mirror.cursor() as cursor:
+        if asked.filter.strip():
+            filtered = language.without_aggregates(_parsed(cursor, held, asked, mask))
+            mask &= _matching(cursor, mirror, held, asked, filtered)
+    rows = np.flatnonzero(mask).astype(np.int32)
+    return Selected(held, rows, np.zeros(len(rows), np.int16))
+
+
+def parsed(mirror: Mirror, asked: RunQuery, readable: frozenset[str]) -> language.Filter:
+    """The filter as a tree."""
+    held = spine.spine(mirror)
+    with mirror.cursor() as cursor:
+        return _parsed(cursor, held, asked, _mask(held, asked, readable))
 
 
 def _all(mirror: Mirror, asked: RunQuery, readable: frozenset[str]) -> Selected:
-    if asked.view not in VIEWS:
-        raise InvalidInput(t("rows.view.bad", view=asked.view[:40]), field="view")
     held = spine.spine(mirror)
-    wanted = readable.intersection(asked.experiment_ids) if asked.experiment_ids else readable
-    mask = held.of_experiments(wanted)
-    if asked.view != "all":
-        mask &= held.deleted() == (asked.view == "deleted")
-    if asked.nesting == "top":
-        mask &= held.parents() == MISSING
+    mask = _mask(held, asked, readable)
     with mirror.cursor() as cursor:
         if asked.filter.strip():
-            mask &= _matching(cursor, mirror, held, asked, mask)
+            filtered = _parsed(cursor, held, asked, mask)
+            mask &= _matching(cursor, mirror, held, asked, filtered)
         rows = np.flatnonzero(mask).astype(np.int32)
         keys = [
             key
@@ -115,6 +127,19 @@ def _all(mirror: Mirror, asked: RunQuery, readable: frozenset[str]) -> Selected:
     if asked.nesting == "families":
         return Selected(held, *families.together(rows, held.parents()))
     return Selected(held, rows, np.zeros(len(rows), np.int16))
+
+
+def _mask(held: Spine, asked: RunQuery, readable: frozenset[str]) -> npt.NDArray[np.bool_]:
+    """The runs in question before the filter."""
+    if asked.view not in VIEWS:
+        raise InvalidInput(t("rows.view.bad", view=asked.view[:40]), field="view")
+    wanted = readable.intersection(asked.experiment_ids) if asked.experiment_ids else readable
+    mask = held.of_experiments(wanted)
+    if asked.view != "all":
+        mask &= held.deleted() == (asked.view == "deleted")
+    if asked.nesting == "top":
+        mask &= held.parents() == MISSING
+    return mask
 
 
 def _by_id(mirror: Mirror, asked: RunQuery, readable: frozenset[str]) -> Selected:
@@ -170,23 +195,28 @@ def _attribute_keys(
     return [-key if descending else key]
 
 
+def _parsed(
+    cursor: duckdb.DuckDBPyConnection,
+    held: Spine,
+    asked: RunQuery,
+    mask: npt.NDArray[np.bool_],
+) -> language.Filter:
+    """The filter as a tree; ``mask`` marks the runs whose names an error may suggest."""
+    try:
+        return language.parse(asked.filter)
+    except InvalidInput:
+        # A name without a prefix, or an error that may offer one: only now the names are needed.
+        return language.parse(asked.filter, _known(cursor, held, mask))
+
+
 def _matching(
     cursor: duckdb.DuckDBPyConnection,
     mirror: Mirror,
     held: Spine,
     asked: RunQuery,
-    mask: npt.NDArray[np.bool_],
+    filtered: language.Filter,
 ) -> npt.NDArray[np.bool_]:
-    """Which runs the filter lets through.
-
-    Args:
-        mask: the runs in question, whose names an error may suggest.
-    """
-    try:
-        filtered = language.parse(asked.filter)
-    except InvalidInput:
-        # A name without a prefix, or an error that may offer one: only now the names are needed.
-        filtered = language.parse(asked.filter, _known(cursor, held, mask))
+    """Which runs the filter lets through."""
     said = dict(asked.directions)
     condition = language.compile_filter(
         filtered,
