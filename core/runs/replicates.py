@@ -126,11 +126,8 @@ def find(
     differing = tuple(
         p for p in params if p not in varied and values[p].iloc[first].nunique(dropna=False) > 1
     )
-    shown = {p: frame[f"params.{p}"].iloc[first].astype(object) for p in differing}
-    told = [
-        {p: None if pd.isna(column.iloc[i]) else str(column.iloc[i]) for p, column in shown.items()}
-        for i in range(len(rows))
-    ]
+    shown = {p: _texts(frame[f"params.{p}"].iloc[first]) for p in differing}
+    told = [{p: texts[i] for p, texts in shown.items()} for i in range(len(rows))]
     of = [str(e) for e in frame["experiment_id"].iloc[first]]
     where_run = [(experiments or {}).get(e, e) for e in of]
     whole = [
@@ -244,6 +241,11 @@ def _canonical(column: "pd.Series[str]") -> "pd.Series[object]":
     codes, texts = pd.factorize(column)
     written = np.array([_written(str(text)) for text in texts] + [None], dtype=object)
     return pd.Series(written[codes], dtype=object)
+
+
+def _texts(column: "pd.Series[str]") -> list[str | None]:
+    values = zip(column.tolist(), column.isna().tolist(), strict=True)
+    return [None if missing else str(value) for value, missing in values]
 
 
 def _written(text: str) -> str:

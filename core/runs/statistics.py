@@ -8,6 +8,7 @@ import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 import scipy
@@ -132,7 +133,7 @@ def sample(values: Sequence[float | None], keys: Sequence[str] = ()) -> Sample:
     missing = np.array([v is None for v in values], dtype=bool)
     numbers = np.array([math.nan if v is None else v for v in values], dtype=np.float64)
     nan = np.isnan(numbers) & ~missing
-    infinite = np.abs(np.nan_to_num(numbers, nan=0.0)) >= LARGEST
+    infinite = np.abs(numbers) >= LARGEST
     kept = ~(missing | nan | infinite)
     left = Sample(numbers[kept], (), int(nan.sum()), int(infinite.sum()), int(missing.sum()))
     if not keys:
@@ -155,7 +156,7 @@ def estimate(measured: Sample) -> Estimate:
     if n == 1:
         return Estimate(1, math.ldexp(mean, power), None, None, None)
     sd = float(values.std(ddof=1)) if varies(measured.values) else 0.0
-    half = float(scipy.stats.t.ppf((1 + LEVEL) / 2, n - 1)) * sd / math.sqrt(n)
+    half = _quantile(n - 1) * sd / math.sqrt(n)
     return Estimate(n, *(_back(x, power) for x in (mean, sd, mean - half, mean + half)))
 
 
@@ -300,6 +301,12 @@ def _of(measured: Sample, keys: Sequence[str]) -> Floats:
 def _difference_of_means(*data: Floats, axis: int) -> Floats:
     first = data[0].mean(axis=axis)
     return np.asarray(first - data[1].mean(axis=axis) if len(data) > 1 else first)
+
+
+@cache
+def _quantile(degrees: int) -> float:
+    """Of Student's t, for the ends of an interval."""
+    return float(scipy.stats.t.ppf((1 + LEVEL) / 2, degrees))
 
 
 def _mean(values: Floats) -> float:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 
 import numpy as np
@@ -225,7 +226,9 @@ def _effects(found: Explained, table: RunTable) -> None:
         for i, effect in enumerate(found.effects):
             with st.container():
                 st.markdown(f"**{safe(effect.name, 60)}**")
-                figure = _effect(effect, frame, found)
+                figure = remembered(
+                    table, ("effect", effect, found.log), partial(_effect, effect, frame, found)
+                )
                 alt = t("statistics.effects.alt", param=effect.name, metric=found.metric)
                 st.plotly_chart(figure, alt=alt, key=f"effect_{i}")
     st.caption(safe(t("statistics.effects.about", n=len(frame))))

@@ -46,11 +46,12 @@ def draw(compared: Compared) -> None:
     table = compared.table([*varying, f"metrics.{asked.metric}"])
     ended = (table.frame["status"] == FINISHED) | (not asked.ended)
     frame = table.frame[ended]
-    found = remembered(
-        table,
-        ("replicates", asked.seeds, asked.ended),
-        lambda: replicates.find(frame, asked.seeds, compared.experiments),
-    )
+    with st.spinner(t("statistics.replicates.looks")):
+        found = remembered(
+            table,
+            ("replicates", asked.seeds, asked.ended),
+            lambda: replicates.find(frame, asked.seeds, compared.experiments),
+        )
     _say_found(found, len(table.frame) - len(frame), asked)
     if not found.groups:
         _none(frame, asked)
@@ -131,16 +132,17 @@ def _compared(
             help=t("statistics.test.help"),
         )
     reference = "" if against == best else against or ""
-    made = remembered(
-        table,
-        (asked, reference, test),
-        lambda: replicates.compare(
-            replicates.measure(frame, found.groups, asked.metric),
-            asked.direction,
-            reference,
-            tests.get(test, ""),
-        ),
-    )
+    with st.spinner(t("statistics.replicates.looks")):
+        made = remembered(
+            table,
+            (asked, reference, test),
+            lambda: replicates.compare(
+                replicates.measure(frame, found.groups, asked.metric),
+                asked.direction,
+                reference,
+                tests.get(test, ""),
+            ),
+        )
     if made is None:
         parts.empty(safe(t("statistics.replicates.no_values")), "functions")
         return
