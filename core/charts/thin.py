@@ -1,36 +1,79 @@
 """Fewer points of a curve, and not one extreme lost."""
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
+from scipy.signal import lfilter
 
 from core.charts.scales import Floats
 
 Indices = NDArray[np.intp]
 
+_PER_BUCKET = 4
+_PARTS = 8
+"""Widths of buckets between one power of two and the next: few, so that they seldom change."""
 
-def keep_extremes(values: Floats, most: int) -> Indices:
+
+def keep_extremes(values: Floats, most: int, at: NDArray[np.number] | None = None) -> Indices:
     """Positions of at most ``most`` points that stand for all of ``values``, in order.
 
-    The points are cut into buckets of equal length; each keeps its first, last, lowest and highest
-    point, so that a spike of one step stays. The same values always keep the same points.
+    The axis is cut into buckets of equal width, whose borders are multiples of that width: a curve
+    that grows keeps the buckets it had until they get wider. Each bucket keeps its first, last,
+    lowest and highest point, so that a spike of one step stays.
 
     Args:
         values: finite numbers, in the order in which they are drawn.
-        most: at least 4.
+        most: at least 8.
+        at: where each lies along the axis, never falling; evenly where None.
     """
     n = len(values)
     if n <= most:
         return np.arange(n, dtype=np.intp)
-    size = -(-n // max(1, most // 4))
-    buckets = -(-n // size)
-    starts = np.arange(buckets, dtype=np.intp) * size
-    ends = np.minimum(starts + size, n) - 1
-    padded = np.full(buckets * size, values[-1])  # the last point again: no new extreme
-    padded[:n] = values
-    rows = padded.reshape(buckets, size)
-    lowest = np.minimum(starts + rows.argmin(axis=1), n - 1)
-    highest = np.minimum(starts + rows.argmax(axis=1), n - 1)
+    starts = _starts(np.arange(n) if at is None else at, most // _PER_BUCKET)
+    ends = np.append(starts[1:], n) - 1
+    lowest = _first_where(values, np.minimum.reduceat(values, starts), starts)
+    highest = _first_where(values, np.maximum.reduceat(values, starts), starts)
     return np.unique(np.concatenate([starts, lowest, highest, ends]))
+
+
+def _starts(at: NDArray[np.number], most: int) -> Indices:
+    """Where each of at most ``most`` buckets begins."""
+    place = at.astype(float)
+    width = _round_up((place[-1] - place[0]) / (most - 1))
+    starts = _begins(place, width)
+    # Points that crowd in a part of the axis may have narrower buckets there, where one may zoom.
+    while starts.size * 2 <= most and width > 0:
+        finer = _begins(place, width / 2)
+        if finer.size > most or place[-1] / (width / 2) >= 2**53:
+            break
+        width /= 2
+        starts = finer
+    return starts
+
+
+def _begins(place: Floats, width: float) -> Indices:
+    if width <= 0:
+        return np.zeros(1, dtype=np.intp)
+    bucket = np.floor(place / width)
+    return np.concatenate([[0], np.flatnonzero(bucket[1:] != bucket[:-1]) + 1])
+
+
+def _round_up(width: float) -> float:
+    """The next of a few fixed widths."""
+    if width <= 0:
+        return 0.0
+    part = 2.0 ** math.floor(math.log2(width)) / _PARTS
+    return math.ceil(width / part) * part
+
+
+def _first_where(values: Floats, wanted: Floats, starts: Indices) -> Indices:
+    """In each bucket, the first position whose value is the wanted one."""
+    lengths = np.diff(starts, append=len(values))
+    found = np.flatnonzero(values == np.repeat(wanted, lengths))
+    bucket = np.searchsorted(starts, found, side="right")
+    first: Indices = found[np.concatenate([[True], bucket[1:] != bucket[:-1]])]
+    return first
 
 
 def smooth(values: Floats, weight: float) -> Floats:
@@ -41,12 +84,11 @@ def smooth(values: Floats, weight: float) -> Floats:
         weight: from 0 (as they are) to below 1 (the mean of all so far).
     """
     result = np.full(len(values), np.nan)
-    mean, share = 0.0, 0.0
-    for i, value in enumerate(values.tolist()):
-        if np.isfinite(value):
-            mean = weight * mean + (1 - weight) * value
-            share = weight * share + (1 - weight)
-            result[i] = mean / share
+    there = np.isfinite(values)
+    n = int(there.sum())
+    if n:
+        summed = lfilter([1 - weight], [1, -weight], values[there])
+        result[there] = summed / (1 - weight ** np.arange(1, n + 1))
     return result
 
 

@@ -1,29 +1,91 @@
 """Metric curves on pages: of one run, of many, and the fields for how they are drawn."""
 
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import streamlit as st
 
 from core import charts
-from core.charts.curves import Along
+from core.charts.along import Along
+from core.charts.curves import CurveLook
+from core.charts.labels import run_labels
+from core.charts.notes import Notes
+from core.mlflow_api.bulk import can_be_read
 from core.mlflow_api.nouns import Run
-from core.runs.curves import ENDED, MOST_CURVES, Curves, Wanted
+from core.runs.bands import Spread
+from core.runs.histories import ENDED, MOST_CURVES, MOST_POINTS, Curves, Histories, Line, Wanted
 from core.texts import t
 from core.ui import parts, runs
-from core.ui.markup import safe
+from core.ui.deck import deck
+from core.ui.markup import safe, visible
 
-ALONG: tuple[Along, ...] = ("step", "time", "relative")
+ALONG: tuple[Along, ...] = ("step", "time", "relative", "metric")
 LIVE_SECONDS = 3.0
 FIRST_CURVES = 4
+MOST_METRICS = 6
+SYSTEM = "system/"
+"""What the names of metrics of the machine begin with."""
+
+_UNITS = {"_percentage": "%", "_megabytes": "MB", "_watts": "W"}
+_QUIET_SECONDS = 0.7
+"""Reading that is done by then needs no bar."""
+_SYSTEM_PANELS = 12
 
 
 @dataclass(frozen=True)
-class Look:
-    """How curves are drawn."""
+class Chosen:
+    """What a person chose to see of some curves."""
 
-    along: Along
-    log: bool
-    smoothing: float
+    look: CurveLook
+    metric: str = ""
+    """The metric along the bottom, where the look says so."""
+    highlight: tuple[str, ...] = ()
+    """Runs that stand out, by id."""
+    groups: Mapping[str, str] | None = None
+    """Run id → its group, where groups are drawn instead of runs."""
+    spread: Spread = "range"
+
+
+def of_run(run: Run) -> None:
+    """The curves of one run; while it runs, again and again."""
+    names = sorted(name for name in run.metrics if not name.startswith(SYSTEM))
+    if not names:
+        parts.empty(t("run.no_metrics"), "show_chart")
+        return
+    chosen = st.multiselect(
+        t("curves.metrics"),
+        names,
+        default=names[:FIRST_CURVES],
+        key="metric",
+        bind="query-params",
+        max_selections=_SYSTEM_PANELS,
+    )
+    shown = curve_look("curve", names)
+    draw_live(lambda: [wanted(runs.run(run.id))], lambda of: draw_curves(of, chosen, shown))
+
+
+def system(run: Run) -> None:
+    """What the machine did during one run, by time; while it runs, again and again."""
+    names = sorted(name for name in run.metrics if name.startswith(SYSTEM))
+    if not names:
+        parts.empty(t("curves.system.none"), "memory")
+        return
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        chosen = st.multiselect(
+            t("curves.metrics"),
+            names,
+            default=names[:_SYSTEM_PANELS],
+            key="system_metric",
+            bind="query-params",
+            max_selections=_SYSTEM_PANELS,
+        )
+    if len(names) > _SYSTEM_PANELS:
+        st.caption(t("curves.system.first", n=_SYSTEM_PANELS, of=len(names)))
+    by = _along("system", ("relative", "time", "step"))
+    shown = Chosen(CurveLook(by, zone=st.context.timezone))
+    draw_live(lambda: [wanted(runs.run(run.id))], lambda of: draw_curves(of, chosen, shown))
 
 
 def wanted(run: Run) -> Wanted:
@@ -31,90 +93,225 @@ def wanted(run: Run) -> Wanted:
     return Wanted(run.id, run.name, run.status in ENDED, frozenset(run.metrics))
 
 
-def of_run(run: Run) -> None:
-    """The curves of one run; while it runs, again and again."""
-    if not run.metrics:
-        parts.empty(t("run.no_metrics"), "show_chart")
-        return
-    names = sorted(run.metrics)
-    chosen = st.multiselect(
-        t("run.curves.metrics"),
-        names,
-        default=names[:FIRST_CURVES],
-        key="metric",
-        bind="query-params",
-        max_selections=12,
-    )
-    look = curve_look("curve")
-    if run.status in ENDED:
-        draw_curves([wanted(run)], chosen, look)
-        return
+def curve_look(key: str, names: Sequence[str]) -> Chosen:
+    """Fields for how curves are drawn: along what, logarithmic or not, how much smoothed.
 
-    @parts.live(LIVE_SECONDS)
-    def again() -> None:
-        draw_curves([wanted(runs.run(run.id))], chosen, look)
-
-    again()
-
-
-def curve_look(key: str) -> Look:
-    """Fields for how curves are drawn: along what, logarithmic or not, how much smoothed."""
-    along: dict[str, Along] = {t(f"run.curves.along.{a}"): a for a in ALONG}
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        x = st.segmented_control(
-            t("run.curves.x"),
-            list(along),
-            default=next(iter(along)),
-            required=True,
-            key=f"{key}_x",
-            bind="query-params",
-        )
-        log = st.toggle(t("run.curves.log"), key=f"{key}_log", bind="query-params")
-        smooth = st.slider(
-            t("run.curves.smoothing"),
+    Args:
+        key: begins the names of the fields in the address.
+        names: metrics that may run along the bottom.
+    """
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        x = _along(key, ALONG)
+        metric = ""
+        if x == "metric":
+            metric = (
+                st.selectbox(
+                    t("curves.metric"), names, key=f"{key}_by", bind="query-params", width=240
+                )
+                or names[0]
+            )
+        smoothing = st.slider(
+            t("curves.smoothing"),
             0.0,
             0.95,
             0.0,
             0.05,
             key=f"{key}_smooth",
             bind="query-params",
-            width=240,
+            width=200,
         )
-    return Look(along[x or next(iter(along))], log, smooth)
+        log_y = st.toggle(t("curves.log_y"), key=f"{key}_log", bind="query-params")
+        log_x = st.toggle(
+            t("curves.log_x"), key=f"{key}_log_x", bind="query-params", disabled=x == "time"
+        )
+    look = CurveLook(x, log_x and x != "time", log_y, smoothing, st.context.timezone)
+    return Chosen(look, metric)
 
 
-def draw_curves(of: list[Wanted], metrics: list[str], look: Look) -> None:
-    """The curves of some metrics of some runs, with what was left out."""
-    if not metrics:
-        parts.empty(t("run.curves.choose"), "show_chart")
-        return
-    found = _read_curves(of, metrics)
-    figure, notes = charts.metric_curves(
-        found.points,
-        look.along,
-        look.log,
-        look.smoothing,
-        zone=st.context.timezone,
+def _along(key: str, offered: Sequence[Along]) -> Along:
+    along: dict[str, Along] = {t(f"curves.along.{a}"): a for a in offered}
+    x = st.segmented_control(
+        t("curves.x"),
+        list(along),
+        default=next(iter(along)),
+        required=True,
+        key=f"{key}_x",
+        bind="query-params",
     )
-    names = ", ".join(metrics)
-    st.plotly_chart(figure, alt=t("run.curves.alt", names=names), key="curves")
+    return along[x or next(iter(along))]
+
+
+def draw_live(find: Callable[[], list[Wanted]], draw: Callable[[list[Wanted]], None]) -> None:
+    """Draw the curves of some runs; while any of them runs, again and again, without the page.
+
+    Args:
+        find: the runs as they are now.
+        draw: draws them; what did not change reaches the browser as it was, and is left alone.
+    """
+    first = find()
+    if all(run.ended for run in first):
+        draw(first)
+        return
+    fresh = [first]
+
+    @parts.live(LIVE_SECONDS)
+    def again() -> None:
+        of = fresh.pop() if fresh else find()
+        if all(run.ended for run in of):
+            st.rerun()
+        draw(of)
+        running = sum(not run.ended for run in of)
+        st.caption(t("curves.live", n=running, seconds=int(LIVE_SECONDS)))
+
+    again()
+
+
+def draw_curves(
+    of: Sequence[Wanted],
+    metrics: Sequence[str],
+    chosen: Chosen,
+    *,
+    existing: int | None = None,
+    key: str = "curves",
+) -> None:
+    """The curves of some metrics of some runs, with what was left out.
+
+    Args:
+        existing: how many curves there are, where ``of`` names only the first of the runs.
+    """
+    if not metrics:
+        parts.empty(t("curves.choose"), "show_chart")
+        return
+    asked = list(dict.fromkeys([*metrics, chosen.metric] if chosen.metric else metrics))
+    found = _read(of, asked, key)
+    figure, notes = _figure(found, of, tuple(metrics), chosen)
+    st.plotly_chart(figure, alt=t("curves.alt", names=", ".join(metrics)), key=key)
     said = list(notes.sentences)
-    if found.read < found.existing:
-        said.append(t("run.curves.capped", n=found.read, of=found.existing))
-    if found.single:
-        said.append(t("run.curves.single", names=", ".join(found.single)))
+    if found.short:
+        total = max(found.existing, existing or 0)
+        said.append(
+            t(f"curves.short.{found.short}", n=len(found.lines), of=total, points=MOST_POINTS)
+        )
+    elif existing is not None and existing > found.existing:
+        said.append(t("curves.short.curves", n=len(found.lines), of=existing))
+    single = [name for name in found.single if name in metrics]
+    if single:
+        said.append(t("curves.single", names=", ".join(single)))
     st.caption(safe(" ".join(said)))
+    if found.short == "stopped":
+        st.button(t("curves.read_on"), icon=":material/play_arrow:", key=f"{key}_on",
+                  on_click=_read_on, args=(key,))  # fmt: skip
 
 
-def _read_curves(of: list[Wanted], metrics: list[str]) -> Curves:
-    count = min(MOST_CURVES, sum(m in run.metrics for run in of for m in metrics))
+def _figure(
+    found: Curves, of: Sequence[Wanted], metrics: Sequence[str], chosen: Chosen
+) -> tuple[Any, Notes]:
+    """The figure, remembered as long as nothing new was logged."""
+    lines = tuple(line for line in found.lines if line.key in metrics)
+    numbers = tuple((line.run, line.key, line.history.number) for line in found.lines)
+    names = tuple((run.id, run.name) for run in of)
+    groups = None if chosen.groups is None else tuple(chosen.groups.items())
+    what = (numbers, names, metrics, chosen.look, chosen.metric, chosen.highlight, groups)
+    return _drawn(f"{what!r} {chosen.spread}", lines, names, chosen, found)
+
+
+@st.cache_resource(show_spinner=False, max_entries=24)
+def _drawn(
+    what: str,  # noqa: ARG001 - the key of the memory
+    _lines: tuple[Line, ...],
+    _names: tuple[tuple[str, str], ...],
+    _chosen: Chosen,
+    _found: Curves,
+) -> tuple[Any, Notes]:
+    units = {line.key: unit for line in _lines if (unit := _unit(line.key))}
+    if _chosen.groups is not None:
+        return charts.group_bands(_lines, _chosen.groups, _chosen.spread, _chosen.look, units=units)
+    along = {x.run: x.history for x in _found.lines if x.key == _chosen.metric}
+    return charts.metric_curves(
+        _lines,
+        _chosen.look,
+        runs=_names,
+        highlight=_chosen.highlight,
+        metric=(_chosen.metric, along),
+        units=units,
+    )
+
+
+def _unit(metric: str) -> str:
+    """The unit that the name of a metric of the machine ends with; else empty."""
+    if not metric.startswith(SYSTEM):
+        return ""
+    return next((unit for ending, unit in _UNITS.items() if metric.endswith(ending)), "")
+
+
+def highlight(key: str, of: Sequence[Wanted]) -> tuple[str, ...]:
+    """A field in which runs are searched by name, to stand out among the others: their ids."""
+    labels = run_labels([(run.id, run.name) for run in of])
+    ids = {visible(label): run for run, label in labels.items()}
+    picked = st.multiselect(
+        t("curves.highlight"),
+        list(ids),
+        key=key,
+        bind="query-params",
+        placeholder=t("curves.highlight_place"),
+        width=360,
+    )
+    return tuple(ids[label] for label in picked)
+
+
+def histories() -> Histories:
+    """Reads metric histories, and keeps those of this person."""
+    here = deck()
+    return _histories((here.mlflow.address, here.actor.name))
+
+
+@st.cache_resource(show_spinner=False, max_entries=20)
+def _histories(scope: tuple[str, str]) -> Histories:  # noqa: ARG001 - part of the key
+    here = deck()
+    database = here.settings.mirror_uri or here.mlflow.gateway.tracking_uri
+    return Histories(here.mlflow, database if can_be_read(database) else None)
+
+
+def _read(of: Sequence[Wanted], metrics: Sequence[str], key: str) -> Curves:
+    """The histories; a bar and a stop where that takes longer."""
     place = st.empty()
-    bar = place.progress(0.0, t("run.curves.reading", n=0, of=count)) if count > 12 else None
+    began = time.monotonic()
+    bars: list[Any] = []
 
     def tell(done: int, of_all: int) -> None:
-        if bar is not None:
-            bar.progress(done / of_all, t("run.curves.reading", n=done, of=of_all))
+        if time.monotonic() - began < _QUIET_SECONDS or done == of_all:
+            return
+        said = t("curves.reading", n=done, of=of_all)
+        if not bars:
+            with place.container(horizontal=True, vertical_alignment="center"):
+                bars.append(st.progress(0.0, said))
+                st.button(t("curves.stop"), icon=":material/stop:", key=f"{key}_stop",
+                          on_click=_stop, args=(key, question))  # fmt: skip
+        bars[0].progress(done / of_all, said)
 
-    found = runs.histories().curves(of, metrics, tell)
+    question = runs.fingerprint([*metrics, *(run.id for run in of)])
+    stopped = st.session_state.get(f"_{key}_stopped") == question
+    found = histories().curves(of, metrics, tell, only_kept=stopped)
     place.empty()
     return found
+
+
+def _stop(key: str, question: str) -> None:
+    st.session_state[f"_{key}_stopped"] = question
+
+
+def _read_on(key: str) -> None:
+    st.session_state.pop(f"_{key}_stopped", None)
+
+
+__all__ = [
+    "MOST_CURVES",
+    "Chosen",
+    "curve_look",
+    "draw_curves",
+    "draw_live",
+    "highlight",
+    "of_run",
+    "system",
+    "wanted",
+]

@@ -2,7 +2,6 @@
 
 import json
 from collections import defaultdict
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -11,14 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.charts import metric_curves, metric_over_versions, scatter
+from core.charts import metric_over_versions, scatter
 from core.charts.labels import clean, distinct, literal, markup, run_labels
-from core.charts.look import COLOURS, GREY
+from core.charts.look import GREY
 from core.charts.scales import read, scale, tick_text
-from core.charts.thin import keep_extremes, smooth, stretches
 from core.texts import keys, t
 
-START = datetime(2026, 3, 3, 14, 0, tzinfo=UTC)
 HOSTILE = "<a href='http://evil'>x</a> & $x^2$ %{evil} \u202egnp.exe\u202c\x00\n#000001"
 
 
@@ -28,41 +25,6 @@ def runs(**columns: list[Any]) -> pd.DataFrame:
     frame.insert(0, "run_id", [f"{i:032x}" for i in range(n)])
     frame.insert(1, "run_name", [f"run {i}" for i in range(n)])
     return frame
-
-
-def points(
-    values: list[float] | np.ndarray[Any, Any],
-    run: str = "a",
-    key: str = "loss",
-    name: str | None = None,
-    start: datetime = START,
-    steps: list[int] | None = None,
-) -> pd.DataFrame:
-    n = len(values)
-    return pd.DataFrame(
-        {
-            "run_id": run,
-            "run_name": name if name is not None else f"run {run}",
-            "key": key,
-            "step": steps or list(range(n)),
-            "value": np.asarray(values, dtype=float),
-            "at": [start + timedelta(seconds=i) for i in range(n)],
-        }
-    )
-
-
-def lines(figure: Any) -> list[Any]:
-    """The curves themselves: no marks, no keys of the legend, no faint lines."""
-    return [trace for trace in figure.data if trace.customdata is not None and not at_edge(trace)]
-
-
-def marks(figure: Any) -> list[Any]:
-    return [trace for trace in figure.data if trace.customdata is not None and at_edge(trace)]
-
-
-def at_edge(trace: Any) -> bool:
-    """Whether a trace lies on the axis that only marks at the edge use."""
-    return trace.yaxis is not None and int(trace.yaxis[1:] or 1) % 2 == 0
 
 
 # ------------------------------------------------------------------------------- outside text
@@ -104,7 +66,6 @@ def test_runs_of_one_name_show_a_piece_of_their_id() -> None:
 def test_a_run_without_a_name_is_called_blank() -> None:
     frame = runs(metrics__x=[1.0], metrics__y=[2.0]).assign(run_name=None)
     assert list(scatter(frame, "metrics.x", "metrics.y")[0].data[0].text) == ["<b>(blank)</b>"]
-    assert metric_curves(points([1]).assign(run_name=None))[0].data[0].name == "(blank)"
 
 
 def test_names_cut_to_the_same_text_keep_what_tells_them_apart() -> None:
@@ -125,7 +86,6 @@ def test_outside_text_is_text_in_every_figure() -> None:
     figures = [
         scatter(frame, "params.x", metric, "params.x")[0],
         scatter(frame, metric, metric, metric)[0],
-        metric_curves(points([1, np.nan, 2], name=HOSTILE, key=HOSTILE))[0],
         metric_over_versions(versions, HOSTILE)[0],
     ]
     for figure in figures:
@@ -193,205 +153,6 @@ def test_every_number_lies_on_its_axis_and_no_two_ticks_read_alike(values: list[
 # ------------------------------------------------------------------------ parallel coordinates
 
 
-# -------------------------------------------------------------------------------------- curves
-
-
-def test_every_planted_spike_is_drawn() -> None:
-    values = np.random.default_rng(0).normal(0, 0.01, 10_000)
-    spikes = np.random.default_rng(1).choice(10_000, 20, replace=False)
-    values[spikes] = np.where(np.arange(20) % 2, 5.0, -5.0) + np.arange(20) / 100
-    figure, said = metric_curves(points(values))
-    (line,) = lines(figure)
-    assert set(values[spikes]) <= set(line.y)
-    assert set(spikes) <= set(line.x)
-    assert len(line.x) <= 1_200
-    assert said.total == 10_000
-    assert said.drawn == len(line.x)
-    assert said.sentences == (f"10,000 points → {len(line.x):,} drawn, all extremes kept.",)
-
-
-@given(
-    st.lists(st.floats(allow_nan=False, allow_infinity=False), max_size=300),
-    st.integers(4, 60),
-)
-def test_thinning_keeps_the_ends_and_the_extremes_in_order(values: list[float], most: int) -> None:
-    numbers = np.array(values, dtype=float)
-    kept = keep_extremes(numbers, most)
-    assert len(kept) <= most
-    assert (np.diff(kept) > 0).all()
-    if values:
-        assert kept[0] == 0
-        assert kept[-1] == len(values) - 1
-        assert numbers[kept].min() == numbers.min()
-        assert numbers[kept].max() == numbers.max()
-
-
-def test_few_points_are_all_drawn_with_dots_in_the_order_of_steps() -> None:
-    figure, said = metric_curves(points([3, 1, 2], steps=[30, 10, 20]))
-    (line,) = lines(figure)
-    assert list(line.x) == [10, 20, 30]
-    assert list(line.y) == [1, 2, 3]
-    assert line.mode == "lines+markers"
-    assert said.sentences == ("3 points drawn.",)
-
-
-def test_nan_and_infinity_are_marked_at_the_edge_where_they_happened() -> None:
-    values = [1, np.nan, 2, np.inf, 3, -np.inf, 4, 1.7976931348623157e308, 5]
-    figure, said = metric_curves(points(values))
-    found = {
-        trace.marker.symbol: sorted({x for x, y in zip(trace.x, trace.y, strict=True) if y == y})
-        for trace in marks(figure)
-    }
-    assert found == {"x-thin": [1], "triangle-up": [3, 7], "triangle-down": [5]}
-    edges = {trace.marker.symbol: set(np.array(trace.y)[::3]) for trace in marks(figure)}
-    assert edges == {"x-thin": {0}, "triangle-up": {1}, "triangle-down": {0}}
-    assert said.sentences == (
-        "9 points drawn.",
-        "1 value is NaN: marked × at the bottom.",
-        "2 values are +Inf: marked ▲ at the top.",
-        "1 value is -Inf: marked ▼ at the bottom.",
-    )
-    assert (said.drawn, said.total) == (9, 9)
-
-
-def test_the_edge_stays_the_edge_however_far_one_zooms() -> None:
-    figure, _ = metric_curves(points([1, np.nan, 2]))
-    (mark,) = marks(figure)
-    edge = figure.layout[mark.yaxis.replace("y", "yaxis")]
-    assert edge.range == (0, 1)
-    assert edge.fixedrange
-    assert edge.overlaying == "y"
-
-
-def test_a_stretch_of_nan_says_how_long_it_is() -> None:
-    values = np.arange(100, dtype=float)
-    values[40:60] = np.nan
-    (mark,) = marks(metric_curves(points(values))[0])
-    assert list(mark.x[:2]) == [40, 59]
-    assert mark.customdata[0] == "NaN, 20 points from step 40 to 59"
-
-
-def test_a_gap_is_not_bridged_even_where_points_were_thinned() -> None:
-    values = np.sin(np.arange(10_000) / 50)
-    values[[4_000, 7_777]] = np.nan
-    figure, _ = metric_curves(points(values))
-    (line,) = lines(figure)
-    gaps = [x for x, y in zip(line.x, line.y, strict=True) if np.isnan(y)]
-    assert gaps == [4_000, 7_777]
-    assert not line.connectgaps
-    assert {int(x) for mark in marks(figure) for x in mark.x} == {4_000, 7_777}
-
-
-def test_a_point_between_gaps_is_drawn_as_a_dot() -> None:
-    values = np.arange(100, dtype=float)
-    values[[49, 51]] = np.nan
-    (line,) = lines(metric_curves(points(values))[0])
-    dots = [x for x, size in zip(line.x, line.marker.size, strict=True) if size]
-    assert dots == [50]
-
-
-def test_a_run_of_nan_alone_is_still_in_the_figure() -> None:
-    figure, said = metric_curves(points([np.nan, np.nan]))
-    (mark,) = marks(figure)
-    assert mark.customdata[0] == "NaN, 2 points from step 0 to 1"
-    assert "2 values are NaN: marked × at the bottom." in said.sentences
-
-
-def test_zero_and_below_are_marked_on_a_log_axis() -> None:
-    figure, said = metric_curves(points([1, 0, 0.1, -2, 0.01]), log_y=True)
-    assert figure.layout.yaxis.type == "log"
-    (line,) = lines(figure)
-    assert [x for x, y in zip(line.x, line.y, strict=True) if np.isnan(y)] == [1, 3]
-    (mark,) = marks(figure)
-    assert mark.marker.symbol == "diamond"
-    assert [x for x, y in zip(mark.x, mark.y, strict=True) if y == 0] == [1, 1, 3, 3]
-    assert "2 values are zero or below" in said.text
-
-
-def test_time_runs_on_the_viewer_s_clock() -> None:
-    figure, _ = metric_curves(points([1, 2]), "time", zone="Europe/Berlin")
-    (line,) = lines(figure)
-    assert str(line.x[0]).startswith("2026-03-03T15:00:00")
-    assert figure.layout.xaxis.title.text == "Time (Europe/Berlin)"
-    assert line.customdata[0][1] == "2026-03-03 15:00:00"
-
-
-def test_an_unknown_time_zone_is_utc() -> None:
-    figure, _ = metric_curves(points([1, 2]), "time", zone="Mars/Olympus")
-    assert figure.layout.xaxis.title.text == "Time (UTC)"
-
-
-def test_relative_time_begins_with_each_run_s_first_point() -> None:
-    both = pd.concat(
-        [points([1, 2, 3], "a"), points([1, 2], "b", start=START + timedelta(hours=5))]
-    )
-    figure, _ = metric_curves(both, "relative")
-    assert [list(line.x) for line in lines(figure)] == [[0, 1, 2], [0, 1]]
-    assert figure.layout.xaxis.title.text == "Time since the run's first point (s)"
-
-
-def test_smoothing_lies_over_the_faint_values() -> None:
-    figure, said = metric_curves(points([0, 1, 0, 1]), smoothing=0.5)
-    faint, line = figure.data
-    assert list(faint.y) == [0, 1, 0, 1]
-    assert faint.opacity < 0.5
-    assert list(line.y) == pytest.approx(list(smooth(np.array([0.0, 1, 0, 1]), 0.5)))
-    assert [row[2] for row in line.customdata] == ["0", "1", "0", "1"]
-    assert "Smoothed by 0.9" not in said.text
-    assert "Smoothed by 0.5" in said.text
-
-
-def test_smoothing_is_unbiased_and_passes_over_nan() -> None:
-    smoothed = smooth(np.array([4.0, np.nan, 4.0, 4.0]), 0.9)
-    np.testing.assert_allclose(smoothed, [4, np.nan, 4, 4])
-    with pytest.raises(ValueError, match="smoothing"):
-        metric_curves(points([1]), smoothing=1.0)
-
-
-def test_a_run_has_one_colour_in_all_panels_and_one_name_in_the_legend() -> None:
-    frame = pd.concat(
-        [points([1, 2], run, key) for key in ("loss", "accuracy") for run in ("a", "b")]
-    )
-    figure, _ = metric_curves(frame)
-    colours: dict[str, set[str]] = {}
-    for line in lines(figure):
-        colours.setdefault(line.legendgroup, set()).add(line.line.color)
-    assert colours == {"a": {COLOURS[0]}, "b": {COLOURS[1]}}
-    assert [line.name for line in lines(figure) if line.showlegend] == ["run a", "run b"]
-    titles = [note.text for note in figure.layout.annotations]
-    assert titles == ["<b>loss</b>", "<b>accuracy</b>"]
-    assert figure.layout.xaxis2.matches == "x"
-
-
-def test_twenty_four_runs_look_different_and_more_are_said_to_share() -> None:
-    frame = pd.concat([points([1, 2], f"r{i}") for i in range(25)])
-    figure, said = metric_curves(frame)
-    looks = [(line.line.color, line.line.dash) for line in lines(figure)]
-    assert len(set(looks[:24])) == 24
-    assert looks[24] == looks[0]
-    assert "25 runs share 24 looks of line" in said.text
-
-
-def test_more_runs_than_a_legend_holds_are_named_on_hovering() -> None:
-    frame = pd.concat([points([1, 2], f"r{i}") for i in range(61)])
-    figure, said = metric_curves(frame)
-    assert not figure.layout.showlegend
-    assert "too many for a legend" in said.text
-    assert "<b>run r60</b>" in lines(figure)[60].hovertemplate
-
-
-def test_a_long_legend_scrolls_and_leaves_the_data_their_height() -> None:
-    few, _ = metric_curves(pd.concat([points([1, 2], f"r{i}") for i in range(2)]))
-    many, _ = metric_curves(pd.concat([points([1, 2], f"r{i}") for i in range(40)]))
-    assert many.layout.height == few.layout.height
-    assert many.layout.legend.maxheight < many.layout.height / 3
-
-
-def test_stretches_join_neighbours_alone() -> None:
-    assert stretches(np.array([1, 2, 3, 7, 9, 10]), 1) == [(1, 3), (7, 7), (9, 10)]
-    assert stretches(np.array([], dtype=np.intp), 1) == []
-
-
 # ------------------------------------------------------------------------------------ versions
 
 
@@ -430,15 +191,11 @@ def test_versions_without_any_value_are_still_there() -> None:
 
 
 def test_nothing_to_draw_is_said() -> None:
-    none = pd.DataFrame(columns=["run_id", "run_name", "key", "step", "value", "at"])
     versions = pd.DataFrame(columns=["version", "value", "stage"])
-    for figure, said in (
-        metric_curves(none),
-        metric_over_versions(versions, "accuracy"),
-    ):
-        assert not figure.data
-        assert said.total == 0
-        assert said.text.startswith("There are no ")
+    figure, said = metric_over_versions(versions, "accuracy")
+    assert not figure.data
+    assert said.total == 0
+    assert said.text.startswith("There are no ")
 
 
 def test_background_and_font_colours_are_left_to_the_theme() -> None:
@@ -446,7 +203,6 @@ def test_background_and_font_colours_are_left_to_the_theme() -> None:
     versions = pd.DataFrame({"version": [1], "value": [0.5], "stage": ["None"]})
     for figure, _ in (
         scatter(frame, "params.x", "metrics.y", "metrics.y"),
-        metric_curves(points([1, np.nan])),
         metric_over_versions(versions, "accuracy"),
     ):
         layout = json.loads(figure.to_json())["layout"]
