@@ -30,9 +30,9 @@ def draw(run: Run) -> None:
         parts.empty(t("artifacts.none"), "folder_off")
         return
     _crumbs(path)
-    left, right = st.columns([2, 3]) if asked("file") else (st.container(), None)
+    left, right = st.columns([1, 2]) if asked("file") else (st.container(), None)
     with left:
-        _folder(files, uri, path)
+        _folder(files, uri, path, narrow=right is not None)
     if right is not None:
         with right:
             _file(uri, path, asked("file"), ended=run.ended_at is not None)
@@ -118,7 +118,7 @@ def _crumbs(path: str) -> None:
             )
 
 
-def _folder(files: list[ArtifactFile], uri: str, path: str) -> None:
+def _folder(files: list[ArtifactFile], uri: str, path: str, *, narrow: bool) -> None:
     if not files:
         parts.empty(t("artifacts.none_here"), "folder_open")
         return
@@ -140,7 +140,9 @@ def _folder(files: list[ArtifactFile], uri: str, path: str) -> None:
         width="content",
         column_config={
             "open": st.column_config.ButtonColumn("", type="tertiary", key=f"{key}_open", width=70),
-            "name": st.column_config.TextColumn(t("artifacts.column.name"), width=320),
+            "name": st.column_config.TextColumn(
+                t("artifacts.column.name"), width=130 if narrow else 320
+            ),
             "size": st.column_config.NumberColumn(t("artifacts.column.size"), format="bytes"),
         },
     )

@@ -12,8 +12,12 @@ _HEAD = (
     f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
     '<meta http-equiv="x-dns-prefetch-control" content="off">'
     '<meta name="referrer" content="no-referrer">'
+    '<meta name="color-scheme" content="light">'  # on white, as whoever wrote it saw it
 )
-_STYLE = "<style>html,body{margin:0;height:100%}iframe{border:0;width:100%;height:100%}</style>"
+_STYLE = (
+    "<style>html,body{margin:0;height:100%;background:#fff}"
+    "iframe{display:block;border:0;width:100%;height:100%}</style>"
+)
 HEIGHT = 640
 
 

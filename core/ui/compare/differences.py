@@ -76,8 +76,8 @@ def draw(compared: Compared) -> None:
         if (row.differs or not only) and all(word in row.name.casefold() for word in words)
     ]
     if not kept:
-        nothing = "none" if section.rows else "nothing"
-        parts.empty(t(f"differences.{nothing}"), "check_circle" if section.rows else "inbox")
+        nothing = section.same if section.rows else "differences.nothing"
+        parts.empty(t(nothing), "check_circle" if section.rows else "inbox")
     else:
         titles = distinct([labels[run.id] for run in found])
         place = st.container(horizontal=True, vertical_alignment="center", gap="small")

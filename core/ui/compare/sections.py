@@ -32,6 +32,8 @@ class Section:
     """Plain text."""
     roots: list[str] = field(default_factory=list)
     """Where the files of each run lie, for the section of artifacts."""
+    same: str = "differences.none"
+    """The text for when nothing differs."""
 
 
 def params(found: Sequence[Run]) -> Section:
@@ -120,7 +122,8 @@ def files(found: Sequence[Run]) -> Section:
         said += _hash(values, listings, roots)
     else:
         said.append(t("differences.files.sizes"))
-    return Section(differences.of_files(values), said, roots)
+    same = "differences.none" if hashed else "differences.files.same"
+    return Section(differences.of_files(values), said, roots, same)
 
 
 def _size(size: int | None) -> str:
