@@ -49,7 +49,9 @@ class View:
     view: str = "active"
     nesting: Nesting = "families"
     group: tuple[str, ...] = ()
-    """Params and tags that runs are grouped by."""
+    """Params, tags and attributes that runs are grouped by."""
+    all_but: bool = False
+    """Whether runs are grouped by all params but these."""
     run_ids: tuple[str, ...] = ()
     """The runs chosen; empty: all that match."""
     id: str = field(default_factory=lambda: secrets.token_hex(4))
@@ -213,6 +215,7 @@ def _read(experiment_id: str, view_id: str, raw: str) -> Held | None:
             view=_one_of(VIEWS, fields["view"]),
             nesting=_one_of(get_args(Nesting), fields["nesting"]),
             group=tuple(map(str, fields["group"])),
+            all_but=bool(fields["all_but"]),
             id=view_id,
             by=str(fields["by"]),
             at=datetime.fromisoformat(fields["at"]) if fields["at"] else None,

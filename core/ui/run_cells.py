@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import streamlit as st
 
+from core.runs.columns import is_column, parse
 from core.runs.query import RunTable
 from core.texts import t
 from core.ui import parts, runs
@@ -139,6 +140,11 @@ def _look(field: pa.Field, directions: Mapping[str, str]) -> Any:
         format="%.5g",
         help=t(f"runs.column.metric_{way}") if way in WAYS else t("runs.column.metric"),
     )
+
+
+def label(column: str) -> str:
+    """A headline: the bare name, or an aggregate as it is written."""
+    return visible(parse(column).label if is_column(column) else column)
 
 
 def small_table(rows: RunTable, columns: Sequence[str], alt: str, key: str) -> str | None:

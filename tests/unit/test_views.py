@@ -80,6 +80,7 @@ class TestTags:
             view=st.sampled_from(["active", "deleted", "all"]),
             nesting=st.sampled_from(["flat", "families", "top"]),
             group=st.lists(words, max_size=3).map(tuple),
+            all_but=st.booleans(),
             run_ids=st.lists(usual | odd, max_size=200).map(tuple),
         )
     )  # fmt: skip

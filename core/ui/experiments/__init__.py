@@ -7,10 +7,21 @@ import streamlit as st
 
 from core.errors import InvalidInput
 from core.mlflow_api.nouns import NOTE_TAG
+from core.runs.aggregates import Plan
 from core.runs.query import Names, RunQuery
 from core.texts import t
 from core.ui import parts, runs
-from core.ui.experiments import actions, asking, columns, export, faults, saved, table
+from core.ui.experiments import (
+    actions,
+    asking,
+    columns,
+    export,
+    faults,
+    groups,
+    histories,
+    saved,
+    table,
+)
 from core.ui.markup import safe, visible
 from core.ui.navigation import link
 
@@ -60,6 +71,7 @@ def draw(ids: Sequence[str], names: dict[str, str], text: str, beside: asking.Pl
         text: the filter.
         beside: the place beside its field.
     """
+    actions.settle()
     bar = st.container(horizontal=True, vertical_alignment="bottom")
     sorting, choosing = (
         bar.container(horizontal=True, vertical_alignment="bottom", width="content"),
@@ -68,30 +80,38 @@ def draw(ids: Sequence[str], names: dict[str, str], text: str, beside: asking.Pl
     below = st.container()
     with choosing:
         base = asking.which(ids, text)
-    known, fault = _known(base)
+    known, missing = _known(base)
     with beside:
         faults.syntax(known)
     with choosing:
+        by = groups.chosen(known)
         shown, choice = columns.chosen(known, ids)
     with sorting:
         order = asking.order(known, shown)
     asked = replace(base, order=order, columns=shown, limit=MOST_ROWS)
     with choosing:
-        saved.menu(asked, (), automatic=shown == choice.shown)
+        saved.menu(asked, automatic=shown == choice.shown)
     with below:
-        if fault is not None:
-            faults.show(text, fault, runs.names(replace(base, filter="")))
+        if isinstance(missing, InvalidInput):
+            faults.show(text, missing, runs.names(replace(base, filter="")))
+        elif missing is not None:
+            histories.ask(missing)
         elif not known.runs:
             faults.nothing(base)
+        elif plan := histories.needed(asked):
+            histories.ask(plan)
+        elif by is not None:
+            groups.draw(asked, by)
         else:
             _runs(asked, choice, known, names)
     actions.works()
 
 
-def _known(base: RunQuery) -> tuple[Names, InvalidInput | None]:
-    """What the runs that match have; nothing and why, where the filter cannot be understood."""
+def _known(base: RunQuery) -> tuple[Names, InvalidInput | Plan | None]:
+    """What the runs that match have; else what is in the way: a fault, or histories to read."""
     try:
-        return runs.names(base), None
+        plan = histories.needed(base)
+        return (runs.names(base), None) if plan is None else (Names(0), plan)
     except InvalidInput as fault:
         if fault.field != "filter":
             raise
@@ -105,5 +125,5 @@ def _runs(asked: RunQuery, choice: columns.Choice, known: Names, names: dict[str
     table.say(rows, asked, choice)
     with bar:
         actions.bar(rows, picked, asked)
-        export.menu(rows, picked, asked)
+        export.menu(rows, picked, asked, known)
         table.coverage(asked, rows, holding=bool(picked))

@@ -17,7 +17,7 @@ from core.runs.work import Progress, Work, changing, undoing
 from core.texts import t
 from core.ui import errors, parts, runs
 from core.ui.deck import deck, mirror, read
-from core.ui.experiments.table import MOST_IN_LINK
+from core.ui.experiments.table import MOST_IN_LINK, renew
 from core.ui.markup import md, plain_frame, visible
 from core.ui.navigation import go
 from core.ui.runs_list import few
@@ -43,6 +43,11 @@ class Job:
     settled: bool = False
     """Whether the page was drawn anew after its end."""
     taken_back: bool = False
+
+    @property
+    def ended(self) -> bool:
+        """Whether its work came to an end."""
+        return self.work.progress.finished
 
 
 def bar(rows: RunTable, picked: Sequence[str], asked: RunQuery) -> None:
@@ -84,7 +89,7 @@ def shared(picked: Sequence[str], asked: RunQuery) -> views.View:
         run_ids=tuple(picked),
     )  # fmt: skip
     saved = views.save(here.mlflow, made, here.actor.name)
-    runs.refresh()
+    runs.refresh([])
     return saved
 
 
@@ -199,28 +204,34 @@ def _drop(job: Job) -> None:
     st.session_state[_JOBS].remove(job)
 
 
+def settle() -> None:
+    """Let the page show what ended work has written; called before anything is drawn."""
+    ended = [j for j in st.session_state.get(_JOBS, []) if j.ended and not j.settled]
+    for job in ended:
+        job.settled = True
+    if ended:
+        runs.refresh([])  # the mirror was told already
+        renew()
+
+
 def works() -> None:
     """What is being done and what was done in this session, the last one first."""
     jobs: list[Job] = st.session_state.get(_JOBS, [])
-    if jobs and not all(job.work.progress.finished for job in jobs):
-        _watch(jobs)
+    running = [job for job in jobs if not job.settled]
+    if running:
+        _watch(running)
     for job in jobs:
-        if job.work.progress.finished:
+        if job.settled:
             _report(job)
 
 
-def _watch(jobs: Sequence[Job]) -> None:
+def _watch(running: Sequence[Job]) -> None:
     @parts.live(LOOK_SECONDS)
     def look() -> None:
-        running = [job for job in jobs if not job.settled]
+        if any(job.ended for job in running):
+            st.rerun()
         for job in running:
             _running(job)
-        ended = [job for job in running if job.work.progress.finished]
-        if ended:
-            for job in ended:
-                job.settled = True
-            runs.refresh()
-            st.rerun()
 
     look()
 

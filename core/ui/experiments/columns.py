@@ -221,7 +221,7 @@ def _directions(known: Names, shown: Sequence[str], ids: Sequence[str]) -> None:
             help=t("experiments.direction.help"),
         ):
             changes.set_direction(deck().mlflow, ids, metric, labels[way or ""])
-            runs.refresh()
+            runs.refresh([])
             parts.done(md("experiments.direction.done", metric=metric))
             st.rerun()
 

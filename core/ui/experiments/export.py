@@ -7,23 +7,23 @@ import streamlit as st
 
 from core.runs import export
 from core.runs.client_code import client_code
-from core.runs.query import RunQuery, RunTable
+from core.runs.query import Names, RunQuery, RunTable
 from core.texts import t
 from core.ui import runs
 from core.ui.deck import deck
 
 
-def menu(rows: RunTable, picked: Sequence[str], asked: RunQuery) -> None:
+def menu(rows: RunTable, picked: Sequence[str], asked: RunQuery, known: Names) -> None:
     """Files of all rows that match, or of the ticked ones; and the code."""
     with st.popover(
         t("experiments.export.label"), icon=":material/download:", key="export_open",
         on_change="rerun",
     ) as place:  # fmt: skip
         if place.open:
-            _menu(rows, picked, asked)
+            _menu(rows, picked, asked, known)
 
 
-def _menu(rows: RunTable, picked: Sequence[str], asked: RunQuery) -> None:
+def _menu(rows: RunTable, picked: Sequence[str], asked: RunQuery, known: Names) -> None:
     every = st.toggle(t("experiments.export.every"), key="export_every")
     if picked:
         ticked = t("experiments.bulk.ticked", n=len(picked))
@@ -56,4 +56,8 @@ def _menu(rows: RunTable, picked: Sequence[str], asked: RunQuery) -> None:
                 key=f"export_{kind}",
             )
     st.caption(t("experiments.export.code"))
-    st.code(client_code(asked, deck().mlflow.address), language="python", height=260)
+    st.code(
+        client_code(asked, deck().mlflow.address, list(known.by_column.values())),
+        language="python",
+        height=260,
+    )

@@ -5,10 +5,10 @@ from dataclasses import replace
 import streamlit as st
 
 from core.errors import InvalidInput
-from core.runs.language import parse
+from core.runs.language import help_on, parse
 from core.runs.language.scan import pieces
 from core.runs.language.tree import Named
-from core.runs.language.words import KINDS, nearest, quoted
+from core.runs.language.words import KINDS, nearest
 from core.runs.query import Names, RunQuery
 from core.texts import t
 from core.ui import parts, runs
@@ -102,15 +102,8 @@ def syntax(known: Names) -> None:
             return
         st.markdown(t("experiments.filter.syntax"))
         st.caption(md("experiments.filter.zone", zone=asking.zone()))
-        st.caption(t("experiments.filter.here"))
-        st.code("\n".join(examples(known)), language=None)
-
-
-def examples(known: Names) -> list[str]:
-    """Filters with names that are there."""
-    made = []
-    for name in known.metrics[:2]:
-        if name.minimum is not None and name.maximum is not None:
-            middle = (name.minimum + name.maximum) / 2
-            made.append(f"{quoted(name.column)} < {middle:.4g}")
-    return made
+        for topic in help_on(known.by_column.values()):
+            st.markdown(f"**{topic.title}**")
+            width = max(len(visible(e.text)) for e in topic.examples)
+            lines = [f"{visible(e.text):<{width}}   {e.means}" for e in topic.examples]
+            st.code("\n".join(lines), language=None)

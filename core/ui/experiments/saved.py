@@ -50,10 +50,11 @@ def fields(view: View) -> dict[str, object]:
         "view": t(f"experiments.runs_view.{view.view}"),
         "nesting": t(f"experiments.nesting.{view.nesting}"),
         "group": list(view.group),
+        "group_way": t(f"experiments.group.{'but' if view.all_but else 'these'}"),
     }
 
 
-def menu(now: RunQuery, group: Sequence[str], *, automatic: bool) -> None:
+def menu(now: RunQuery, *, automatic: bool) -> None:
     """The saved views of these experiments.
 
     Args:
@@ -71,7 +72,8 @@ def menu(now: RunQuery, group: Sequence[str], *, automatic: bool) -> None:
         () if automatic else now.columns or (),
         now.view,
         now.nesting,
-        tuple(group),
+        tuple(st.session_state.get("group", [])),
+        st.session_state.get("group_way") == t("experiments.group.but"),
         tuple(picked),
     )
     with st.popover(
@@ -181,7 +183,7 @@ def _do(what: str, one: Held | None, here: View, key: str) -> None:
         st.session_state["_view_fault"] = fault
         return
     finally:
-        runs.refresh()
+        runs.refresh([])
     parts.done(md(f"experiments.views.{what}", name=name or (one.view.name if one else "")))
 
 
