@@ -360,18 +360,6 @@ def test_an_error_offers_the_nearest_name(text: str, nearest: str) -> None:
     assert nearest in wrong.next_step
 
 
-def test_names_that_no_run_has_are_told_with_the_nearest() -> None:
-    text = (
-        "metrics.los < 1 AND params.lr > 0 OR best(val_lss) < 1 OR tags.loss = 'x' AND params.q = 1"
-    )
-    assert language.unknown_names(text, NAMES) == [
-        ("metrics.los", "metrics.loss"),
-        ("metrics.val_lss", "metrics.val_loss"),
-        ("tags.loss", "metrics.loss"),
-        ("params.q", ""),
-    ]
-
-
 # --------------------------------------------------------------------------------------- bounds
 
 

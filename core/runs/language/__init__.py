@@ -9,7 +9,7 @@ from datetime import datetime
 from core.runs.directions import direction
 from core.runs.language import compiling, tree
 from core.runs.language.compiling import Condition
-from core.runs.language.helping import Described, Example, Topic, topics, unknown
+from core.runs.language.helping import Described, Example, Topic, topics
 from core.runs.language.reading import read
 from core.runs.language.tree import Aggregate, AllOf, Filter
 from core.runs.language.words import Known, quoted, quoted_text
@@ -28,7 +28,6 @@ __all__ = [
     "parse",
     "quoted",
     "quoted_text",
-    "unknown_names",
     "without_aggregates",
 ]
 
@@ -101,12 +100,3 @@ def help_on(
         values: for some columns, such as ``params.opt``, a value that a run has.
     """
     return topics(names, values or {})
-
-
-def unknown_names(filtered: str | Filter, names: Iterable[Known]) -> list[tuple[str, str]]:
-    """The columns that a filter names and that no run has, each with the nearest that some have,
-    as a filter has it, or "": such a filter finds nothing, and a page should say why.
-    """
-    known = list(names)
-    made = read(filtered, known) if isinstance(filtered, str) else filtered
-    return unknown(made, known)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from core.runs.language import tree, words
+from core.runs.language import words
 from core.texts import t
 
 
@@ -78,24 +78,6 @@ def topics(names: Iterable[Described], values: Mapping[str, str]) -> tuple[Topic
         )
         for topic, examples in made
     )
-
-
-def unknown(filtered: tree.Filter, known: Sequence[words.Known]) -> list[tuple[str, str]]:
-    """The metrics, params and tags that a filter names and that no run has, each with the nearest
-    that some have, or "".
-    """
-    there = {(one.kind, one.name) for one in known}
-    asked: dict[tuple[str, str], None] = {}
-    for operand in filtered.operands():
-        if isinstance(operand, tree.Aggregate):
-            asked["metrics", operand.metric] = None
-        elif isinstance(operand, tree.Named) and operand.kind in words.KINDS:
-            asked[operand.kind, operand.name] = None
-    return [
-        (f"{kind}.{name}", words.nearest(name, known, (kind,)) or words.nearest(name, known))
-        for kind, name in asked
-        if (kind, name) not in there
-    ]
 
 
 _RUNS = (
