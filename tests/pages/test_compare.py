@@ -161,8 +161,8 @@ class TestFigures:
             "compare", runs=f"{store.run},{store.other}", chart="Shapes", shape="Pareto front",
             front_x="metrics.loss", front_y="metrics.accuracy",
         )  # fmt: skip
-        assert "**2** of 2 runs marked" in drawn(app)
+        assert "**2** runs on the front" in drawn(app)
         app.selectbox(key="front_y_better").set_value("Lower").run()
-        assert "**1** of 2 runs marked" in drawn(app)
+        assert "**1** run on the front" in drawn(app)
         pressed(app, "front_keep").click().run()
         assert app.query_params["runs"] in (store.run, store.other)

@@ -19,8 +19,8 @@ from core.ui.navigation import asked, asked_all
 MOST_NAMED = 500
 """Runs that a link from elsewhere may name one by one."""
 
-_LINKED = ("runs", "view", "experiment", "q")
-"""What a link names runs by."""
+_LINKED = ("runs", "view", "experiment", "q", "brush")
+"""What a link names runs by; marks go with the runs that they were made among."""
 
 Link = dict[str, str | list[str]]
 

@@ -15,7 +15,12 @@ _NAMED = 5
 
 
 def actions(
-    compared: Compared, table: RunTable, ids: Sequence[str], key: str, condition: str | None = None
+    compared: Compared,
+    table: RunTable,
+    ids: Sequence[str],
+    key: str,
+    condition: str | None = None,
+    said: str = "",
 ) -> None:
     """How many runs are marked, and what to do with them.
 
@@ -24,10 +29,11 @@ def actions(
         ids: those marked.
         key: tells the buttons of one figure from another's.
         condition: the filter that finds just these among the runs compared, where one does.
+        said: what they are, Markdown; else that they are marked.
     """
     with st.container(horizontal=True, vertical_alignment="center"):
-        said = t("compare.marked", n=len(ids), of=len(table.frame))
-        st.markdown(said, width="content")
+        marked = t("compare.marked", n=len(ids), of=len(table.frame))
+        st.markdown(said or marked, width="content")
         keep = st.button(
             t("compare.keep", n=len(ids)),
             key=f"{key}_keep",

@@ -150,6 +150,7 @@ def _pareto(compared: Compared, offered: list[str], metrics: list[str]) -> None:
         lower_x = direction(compared, x, "front_x_better")
         y = pick(t("compare.scatter.y"), metrics, "front_y", first)
         lower_y = direction(compared, y, "front_y_better")
+    with st.container(horizontal=True):
         log_x = st.toggle(t("compare.scatter.log_x"), key="log_x", bind="query-params")
         log_y = st.toggle(t("compare.scatter.log_y"), key="log_y", bind="query-params")
     table = compared.table([x, y])
@@ -165,11 +166,10 @@ def _pareto(compared: Compared, offered: list[str], metrics: list[str]) -> None:
             rows, x, y, on_front, lower_x=lower_x, lower_y=lower_y, log_x=log_x, log_y=log_y
         ),
     )
-    figure(compared, table, made, "pareto", t("compare.scatter.alt", x=safe(x), y=safe(y)))
     best = [run for run, there in zip(table.ids, on_front.tolist(), strict=True) if there]
     if best:
-        st.caption(t("compare.shapes.front"))
-        actions(compared, table, best, "front")
+        actions(compared, table, best, "front", said=t("compare.shapes.front", n=len(best)))
+    figure(compared, table, made, "pareto", t("compare.scatter.alt", x=safe(x), y=safe(y)))
 
 
 SHAPES: dict[str, Callable[[Compared, list[str], list[str]], None]] = {
