@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 _TEXT, _WHOLE = pa.string(), pa.int64()
 
@@ -63,6 +64,17 @@ class Batch:
     def rows(self) -> int:
         """How many rows belong to the runs."""
         return sum(t.num_rows for t in (self.params, self.metrics, self.tags, self.datasets))
+
+    def ids(self) -> set[str]:
+        """The runs' ids."""
+        return set(self.runs.column("run_id").to_pylist())
+
+    def without(self, run_ids: Iterable[str]) -> "Batch":
+        """All but some runs."""
+        out = pa.array(list(run_ids), _TEXT)
+        tables = (self.runs, self.params, self.metrics, self.tags, self.datasets)
+        kept = (t.filter(pc.invert(pc.is_in(t.column("run_id"), out))) for t in tables)
+        return Batch(*kept)
 
     @classmethod
     def joined(cls, batches: "Sequence[Batch]") -> "Batch":

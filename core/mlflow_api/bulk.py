@@ -43,11 +43,21 @@ TAILS = pa.schema(
     [("run_id", pa.string()), ("key", pa.string()), ("k", pa.int32()), ("mean", pa.float64())]
 )
 
+_WEIGHTS = pa.schema([("run_id", pa.string()), ("n", pa.int64())])
 _OF_RUN = {"params": PARAMS, "metrics": METRICS, "tags": TAGS, "datasets": DATASETS}
 _NULL_IF_EMPTY = {"name", "status", "user_id", "artifact_uri", "context"}
 _CONNECT_SECONDS = 3
 _STATEMENT_SECONDS = 60
 _BUSY_SECONDS = 5
+_LOCK_SECONDS = 10.0
+_QUIET = {
+    "connect_timeout": str(_CONNECT_SECONDS),
+    "tcp_user_timeout": "10000",
+    "keepalives_idle": "5",
+    "keepalives_interval": "2",
+    "keepalives_count": "3",
+}
+"""What makes libpq give up a server that no longer answers."""
 _ROWS_AT_ONCE = 65_536
 
 
@@ -101,6 +111,15 @@ class Bulk:
         """All runs of the workspace (columns of ``RUNS``), newest first."""
         with self._reading() as connection:
             return _typed(self._ask(connection, "heads"), RUNS)
+
+    def weights(self) -> dict[str, int]:
+        """Run id → how many metrics and params it has; runs without any are left out."""
+        with self._reading() as connection:
+            counted = [self._ask(connection, f"weights_of_{n}") for n in ("metrics", "params")]
+        both = pa.concat_tables(t.cast(_WEIGHTS) for t in counted)
+        summed = both.group_by("run_id").aggregate([("n", "sum")])
+        columns = (summed.column(name).to_pylist() for name in ("run_id", "n_sum"))
+        return dict(zip(*columns, strict=True))
 
     def read(self, run_ids: Sequence[str]) -> Batch:
         """These runs with all that belongs to them; those that are gone are left out."""
@@ -159,7 +178,9 @@ class Bulk:
         """The connection, in a transaction that sees one moment of the database."""
         from adbc_driver_manager.dbapi import Error
 
-        with self._lock:
+        if not self._lock.acquire(timeout=_LOCK_SECONDS):
+            raise BulkFailed("others read for too long")
+        try:
             try:
                 if self._connection is None:
                     self._connection = open_connection(self._url)
@@ -169,6 +190,8 @@ class Bulk:
             except (Error, OSError, pa.ArrowException) as error:
                 self._disconnect()
                 raise BulkFailed(str(error)[:500]) from error
+        finally:
+            self._lock.release()
 
     def _disconnect(self) -> None:
         if self._connection is not None:
@@ -186,9 +209,7 @@ def open_connection(url: "URL") -> "Connection":
     else:
         from adbc_driver_postgresql import dbapi as postgresql  # type: ignore[import-untyped]
 
-        plain = url.set(drivername="postgresql").update_query_dict(
-            {"connect_timeout": str(_CONNECT_SECONDS)}
-        )
+        plain = url.set(drivername="postgresql").update_query_dict(_QUIET)
         connection = postgresql.connect(plain.render_as_string(hide_password=False))
         settings = [
             "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY",

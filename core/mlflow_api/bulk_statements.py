@@ -74,6 +74,10 @@ def statements(dialect: str) -> Mapping[str, Statement]:
     def rows(table: Any, *columns: Any) -> Any:
         return sa.select(table.run_uuid.label("run_id"), table.key.label("key"), *columns)
 
+    def counted(table: Any) -> Any:
+        count = sa.func.count().label("n")
+        return sa.select(table.run_uuid.label("run_id"), count).group_by(table.run_uuid)
+
     param = tables.SqlParam
     params: Any = rows(param, text(param.value).label("value"))
     tags: Any = rows(tag, text(tag.value).label("value"))
@@ -154,6 +158,8 @@ def statements(dialect: str) -> Mapping[str, Statement]:
         "metrics": metrics.where(latest.run_uuid.in_(listed("ids"))),
         "tags": tags.where(tag.run_uuid.in_(listed("ids"))),
         "datasets": datasets.where(used.destination_id.in_(listed("ids"))),
+        "weights_of_params": counted(param),
+        "weights_of_metrics": counted(latest),
         "all_params": params,
         "all_metrics": metrics,
         "all_tags": tags,

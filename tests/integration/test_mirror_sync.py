@@ -83,8 +83,8 @@ def here(
 
 def test_all_is_there_when_a_page_has_waited(here: Here) -> None:
     assert len(here.ids(f"experiment_id = '{here.experiment}'")) == 3
+    here.soon(lambda: here.mirror.coverage.complete, "the rest of the store")
     coverage = here.mirror.coverage
-    assert coverage.complete
     assert coverage.runs == coverage.total
     assert coverage.at is not None
     assert coverage.notice == ""

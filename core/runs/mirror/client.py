@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _FIRST_PAGE = 20
 _PAGE_SECONDS = 5.0
 """What a page should take at most; runs with thousands of metrics come in smaller pages."""
+_PAGE_ROWS = 300_000
 _IDS_AT_ONCE = 200
 _NEWS_AT_ONCE = 100
 _RUNNING_AT_ONCE = 500
@@ -71,27 +72,34 @@ class ClientFeed:
             yield from self._news()
 
     def reconcile(self) -> bool:
-        """Compare a page of runs, those of wanted experiments every other time. Always True."""
+        """Compare a page of runs, those of wanted experiments every other time.
+
+        Returns:
+            Whether there is more to compare: at the end of a walk over all runs there is not.
+        """
         self._wanted_turn = not self._wanted_turn
         wanted = self._holding.wanted.now() & set(self._stages)
-        group = wanted if wanted and self._wanted_turn else frozenset(self._stages)
-        here = self._passes.get(self._wanted_turn)
+        some = self._wanted_turn and bool(wanted)
+        group = wanted if some else frozenset(self._stages)
+        here = self._passes.get(some)
         if here is None or here.experiments != group:
-            here = _Pass(group, self._holding.newest_number())
-            self._passes[self._wanted_turn] = here
+            here = self._passes[some] = _Pass(group, self._holding.newest_number())
         if not group:
-            return True
+            return False
         size = min(_RECONCILED_AT_ONCE, self._size)
+        began = time.monotonic()
         batch, here.token = self._tracking.search_batch(sorted(group), "", size, here.token)
-        self._holding.write(batch)
-        here.seen |= _ids(batch)
+        self._holding.write(batch, began)
+        here.seen |= batch.ids()
         if here.token is None:
-            del self._passes[self._wanted_turn]
+            del self._passes[some]
             held = self._holding.run_ids(group, here.newest)
             missing = [i for i in held if i not in here.seen]
+            began = time.monotonic()
             found = self.read(missing)
-            self._holding.write(found)
-            self._holding.forget([i for i in missing if i not in _ids(found)])
+            self._holding.write(found, began)
+            self._holding.forget(set(missing) - found.ids(), began)
+            return some
         return True
 
     def read(self, run_ids: Sequence[str]) -> Batch:
@@ -144,9 +152,8 @@ class ClientFeed:
                     raise
                 self._size = size = max(_FIRST_PAGE, size // 4)
                 continue
-            self._adapt(len(batch), time.monotonic() - began)
-            size = self._size
-            self._holding.write(batch)
+            self._size = size = _next_size(batch, size, time.monotonic() - began)
+            self._holding.write(batch, began)
             lowest = pc.min(batch.runs.column("start_time")).as_py()
             oldest = oldest if lowest is None else lowest
             yield
@@ -155,40 +162,40 @@ class ClientFeed:
             if self._holding.wanted.now() & (rest - group):
                 return False, oldest
 
-    def _adapt(self, runs: int, seconds: float) -> None:
-        """Choose the next page's size by what this one took."""
-        if runs:
-            fitting = int(runs * _PAGE_SECONDS / max(seconds, 0.001))
-            self._size = max(_FIRST_PAGE, min(PAGE_LIMIT, fitting))
-
     def _news(self) -> Iterator[None]:
         now = int(time.time() * 1000)
         newest = min(self._holding.newest_start() or 0, now)
         since = max(0, newest - _CLOCKS_SECONDS * 1000)
-        for batch in self._search(f"attributes.start_time > {since}", _NEWS_AT_ONCE):
-            self._holding.write(batch)
+        for batch, began in self._search(f"attributes.start_time > {since}", _NEWS_AT_ONCE):
+            self._holding.write(batch, began)
             yield
         for status in ("RUNNING", "SCHEDULED"):
             # One page, the newest: runs whose trainer was killed stay RUNNING for ever.
             found = self._search(f"attributes.status = '{status}'", _RUNNING_AT_ONCE)
-            batch = next(found, Batch.joined([]))
-            running, oldest = _ids(batch), 0
+            batch, began = next(found, (Batch.joined([]), time.monotonic()))
+            running, oldest = batch.ids(), 0
             if len(batch) >= min(_RUNNING_AT_ONCE, self._size):
                 oldest = pc.min(batch.runs.column("start_time")).as_py() + 1
             ended = [i for i in self._holding.running(status, oldest) if i not in running]
-            self._holding.write(batch)
-            self._holding.write(self.read(ended))
+            self._holding.write(batch, began)
+            self._holding.write(self.read(ended), began)
             yield
 
-    def _search(self, text: str, size: int) -> Iterator[Batch]:
+    def _search(self, text: str, size: int) -> Iterator[tuple[Batch, float]]:
+        """Pages of matching runs of all experiments, each with when it began to be read."""
         token: str | None = None
         while self._stages:
             page = max(_FIRST_PAGE, min(size, self._size))
+            began = time.monotonic()
             batch, token = self._tracking.search_batch(sorted(self._stages), text, page, token)
-            yield batch
+            yield batch, began
             if token is None:
                 return
 
 
-def _ids(batch: Batch) -> set[str]:
-    return set(batch.runs.column("run_id").to_pylist())
+def _next_size(batch: Batch, size: int, seconds: float) -> int:
+    """How many runs the next page may have, by what the last one took and brought."""
+    if not len(batch):
+        return size
+    fitting = len(batch) * min(_PAGE_SECONDS / max(seconds, 0.001), _PAGE_ROWS / (batch.rows + 1))
+    return max(_FIRST_PAGE, min(PAGE_LIMIT, 4 * size, int(fitting)))

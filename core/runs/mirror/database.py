@@ -1,6 +1,7 @@
 """The mirror fed from MLflow's own database, read in bulk."""
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import pyarrow as pa
@@ -13,9 +14,23 @@ if TYPE_CHECKING:
 
 _FIRST_CHUNK, _CHUNK = 100, 10_000
 _ROWS = 500_000
-"""What a chunk should bring at most: runs with thousands of metrics come fewer at a time."""
+"""What a chunk may bring: runs with thousands of metrics come fewer at a time."""
 _ROWS_OF_WHOLE = 1_500_000
 _RECONCILED_AT_ONCE = 2_500
+
+
+def fitting(run_ids: Sequence[str], weights: Mapping[str, int], most: int) -> int:
+    """How many of the first runs to read at once: at least one, at most ``most``.
+
+    Args:
+        weights: rows of each run, where there are many.
+    """
+    rows = 0
+    for n, run_id in enumerate(run_ids[:most]):
+        rows += weights.get(run_id, 0)
+        if n and rows > _ROWS:
+            return n
+    return min(most, len(run_ids))
 
 
 class DatabaseFeed:
@@ -35,8 +50,7 @@ class DatabaseFeed:
         """Runs that the current pass over late edits has still to read."""
         self._pass_began: int | None = None
         self._pass_done: int | None = None
-        self._rows_a_run = 0.0
-        """Rows that a run of the last chunk had; 0: nothing was read yet."""
+        self._weights: Mapping[str, int] = {}
 
     def look(self) -> Iterator[None]:
         """Bring in what is new, running or changed in its head; remove what is gone.
@@ -46,56 +60,52 @@ class DatabaseFeed:
         version = self._bulk.version()
         if version is not None and version == self._seen:
             return
+        began = time.monotonic()
         heads = self._bulk.heads()
         self._holding.total = heads.num_rows
         differing, gone = self._holding.compare(heads)
-        self._holding.forget(gone)
-        size = _FIRST_CHUNK
+        self._holding.forget(gone, began)
+        weights = self._bulk.weights() if len(differing) > _FIRST_CHUNK else {}
+        most = _FIRST_CHUNK
         while differing:
             # Sorted anew for every chunk: another page may have asked for something since.
             wanted = self._holding.wanted.now()
             differing.sort(key=lambda one: one.experiment_id not in wanted)
-            batch = self._whole(len(differing), heads.num_rows)
+            began = time.monotonic()
+            batch = None
+            if most == _CHUNK and len(differing) > 0.8 * heads.num_rows:
+                rows = sum(weights.values())
+                batch = self._bulk.read_all() if rows < _ROWS_OF_WHOLE else None
             if batch is None:
-                some, differing = differing[:size], differing[size:]
-                batch = self._bulk.read([one.run_id for one in some])
+                ids = [one.run_id for one in differing]
+                size = fitting(ids, weights, most)
+                batch, differing = self._bulk.read(ids[:size]), differing[size:]
             else:
                 differing = []
-            self._holding.write(batch)
-            self._rows_a_run = max(1.0, batch.rows / max(1, len(batch)))
-            size = self._fitting(_CHUNK)
+            self._holding.write(batch, began)
+            most = _CHUNK
             yield
         self._seen = version
-
-    def _whole(self, differing: int, runs: int) -> Batch | None:
-        """The whole store at once, where most of it is to be read and it is small enough."""
-        rows = runs * self._rows_a_run
-        if not rows or rows > _ROWS_OF_WHOLE or differing < max(_FIRST_CHUNK, runs * 0.8):
-            return None
-        return self._bulk.read_all()
-
-    def _fitting(self, most: int) -> int:
-        """How many runs to read at once, at most ``most``."""
-        return max(1, min(most, int(_ROWS / max(1.0, self._rows_a_run))))
 
     def reconcile(self) -> bool:
         """Compare some runs in full, to find late edits of tags, params and metrics.
 
         Returns:
-            Whether there was anything to compare: nothing is, while nobody wrote.
+            Whether there is more to compare: nothing is, where all were or nobody wrote since.
         """
-        version = self._bulk.version()
         if not self._left:
+            version = self._bulk.version()
             if version is not None and version == self._pass_done:
                 return False
-            self._left = self._holding.run_ids()
+            self._left, self._weights = self._holding.run_ids(), self._holding.weights()
             self._pass_began = version
-        size = self._fitting(_RECONCILED_AT_ONCE)
+        size = fitting(self._left, self._weights, _RECONCILED_AT_ONCE)
         some, self._left = self._left[:size], self._left[size:]
-        self._holding.write(self._bulk.read(some))
+        began = time.monotonic()
+        self._holding.write(self._bulk.read(some), began)
         if not self._left:
             self._pass_done = self._pass_began
-        return True
+        return bool(self._left)
 
     def read(self, run_ids: Sequence[str]) -> Batch:
         """These runs, as they are now."""

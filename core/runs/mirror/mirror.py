@@ -21,6 +21,7 @@ from core.runs.mirror.holding import Holding
 from core.runs.mirror.sync import Sync
 from core.settings import Settings
 
+_REFRESH_SECONDS = 5.0
 _TELL_SECONDS = 600.0
 """How long it is told that a file was rebuilt."""
 
@@ -123,8 +124,9 @@ class Mirror:
         self._sync.fill()
 
     def refresh(self) -> None:
-        """Look now at what is new, running or has just ended, and return when it is there."""
-        self._sync.refresh()
+        """Look now at what is new, running or has just ended, and return when it is there; where
+        a thread reads in the background, after some seconds in any case."""
+        self._sync.refresh(_REFRESH_SECONDS)
 
     def want(self, experiment_ids: Sequence[str]) -> None:
         """Tell that a page looks at these experiments: they are read first, and often."""

@@ -3,8 +3,9 @@
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from queue import SimpleQueue
 
 import duckdb
 
@@ -26,12 +27,13 @@ _LOOK_REST = 5.0
 _EDITS_REST, _EDITS_REST_ALONE = 9.0, 50.0
 """The same for the search for late edits."""
 _FAILED_REST = 10.0
-_REGISTERED_EVERY = 60.0
+_REGISTERED_EVERY = _NOTED_EVERY = 60.0
 _TRIES = 3
 _DATABASE_AGAIN = 60.0
 _FRESH = 10.0
 """Where the last look is not older, a page that begins need not wait for the next."""
 _FIRST_ANSWER = 1.0
+_ENDING = 3.0
 
 
 class Sync:
@@ -54,20 +56,24 @@ class Sync:
         self.feed: ClientFeed | DatabaseFeed = (
             ClientFeed(mlflow, holding) if bulk is None else DatabaseFeed(bulk, holding)
         )
-        self.at: datetime | None = None
-        """When MLflow was last looked at."""
+        noted = holding.fact("at")
+        self.at = datetime.fromisoformat(noted) if noted else None
+        """When MLflow was last looked at, in this process or the one before."""
+        self._noted_at = 0.0
         self.notice = ""
         self.reading = False
         self._opened = False
         self._bulk_failures = 0
         self._bulk_left_at = 0.0
         self._registered_at = -_REGISTERED_EVERY
-        self._again: set[str] = set()
+        self._again: SimpleQueue[str] = SimpleQueue()
         # What ``settle`` waits for; guarded by the condition.
         self._moved = threading.Condition()
         self._looked = -_FRESH
         self._steps = 0
         self._failed = False
+        self._feeding = threading.Lock()
+        """Held while a feed reads: it keeps its place between two calls."""
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="run-mirror", daemon=True)
 
@@ -90,17 +96,24 @@ class Sync:
         had_all = self._holding.complete
         self._look()
         self._read_registered()
-        while had_all and self.feed.reconcile():
+        while had_all and self._reconcile():
             pass
 
-    def refresh(self) -> None:
-        """Look now at what is new, running or just ended.
+    def refresh(self, seconds: float) -> None:
+        """Have a look at what is new, running or just ended, and wait for it.
+
+        Where a thread reads, that is told to, and waited for at most ``seconds``; else the look is
+        done here and takes what it takes.
 
         Raises:
-            DeckError: MLflow does not answer.
-            BulkFailed: its database does not.
+            DeckError: MLflow does not answer; only where no thread reads.
+            BulkFailed: its database does not; the same.
         """
-        self._look()
+        if not self.started:
+            self._look()
+            return
+        self._holding.wanted.changed.set()
+        self._await(time.monotonic(), seconds, lambda _: False)
 
     def reread(self, run_ids: Sequence[str]) -> None:
         """Read some runs again now; those that are gone are removed.
@@ -111,7 +124,8 @@ class Sync:
             self._read_again(list(run_ids))
         except (DeckError, BulkFailed) as error:
             _LOG.info("Runs just written are read later: %s", error)
-            self._again |= set(run_ids)
+            for run_id in run_ids:
+                self._again.put(run_id)
             self._holding.wanted.changed.set()
 
     def settle(self, experiment_ids: Sequence[str], seconds: float) -> None:
@@ -125,19 +139,12 @@ class Sync:
             return
         self._holding.wanted.add(experiment_ids)
         began = time.monotonic()
-        with self._moved:
-            steps = self._steps
+        steps = self._steps
 
-            def settled() -> bool:
-                waited = time.monotonic() - began
-                first = waited >= _FIRST_ANSWER and self._steps > steps
-                return first or self._failed or self._looked > began - _FRESH
+        def first_answer(waited: float) -> bool:
+            return waited >= _FIRST_ANSWER and self._steps > steps
 
-            while not (settled() or self._closed.is_set()):
-                left = began + seconds - time.monotonic()
-                if left <= 0:
-                    return
-                self._moved.wait(min(left, 0.25))
+        self._await(began - _FRESH, seconds, first_answer)
 
     def close(self) -> None:
         """End the thread, after the call that it is in."""
@@ -147,7 +154,18 @@ class Sync:
             self._moved.notify_all()
         self.feed.close()
         if self.started:
-            self._thread.join(_FRESH)
+            self._thread.join(_ENDING)
+
+    def _await(self, since: float, seconds: float, enough: Callable[[float], bool]) -> None:
+        """Wait for the end of a look that began after ``since``, a failure, or what is ``enough``
+        after so many seconds."""
+        began = time.monotonic()
+        with self._moved:
+            while not (self._failed or self._looked > since or self._closed.is_set()):
+                waited = time.monotonic() - began
+                if waited >= seconds or enough(waited):
+                    return
+                self._moved.wait(min(seconds - waited, 0.25))
 
     def _run(self) -> None:
         while not self._closed.is_set():
@@ -163,6 +181,11 @@ class Sync:
                 self._fail(error)
                 if isinstance(error, duckdb.Error):
                     self.notice = t("mirror.notice.broken")
+                self._rest(_FAILED_REST)
+            except Exception as error:  # noqa: BLE001 - a defect must not end the reading for ever
+                _LOG.exception("The runs could not be read")
+                self._fail(error)
+                self.notice = t("mirror.notice.broken")
                 self._rest(_FAILED_REST)
 
     def _round(self) -> None:
@@ -182,14 +205,18 @@ class Sync:
 
     def _look(self) -> None:
         """One look at MLflow, from its beginning to its end."""
+        with self._feeding:
+            self._look_alone()
+
+    def _look_alone(self) -> None:
         began, now = time.monotonic(), datetime.now(UTC)
         self._holding.wanted.changed.clear()
         self.reading = True
         try:
             self._open()
-            if self._again:
-                again, self._again = self._again, set()
-                self._read_again(list(again))
+            again = [self._again.get() for _ in range(self._again.qsize())]
+            if again:
+                self._read_again(again)
             for _ in self.feed.look():
                 with self._moved:
                     self._steps += 1
@@ -199,6 +226,9 @@ class Sync:
         finally:
             self.reading = False
         self.at = now
+        if began - self._noted_at > _NOTED_EVERY:
+            self._holding.note("at", now.isoformat())
+            self._noted_at = began
         if isinstance(self.feed, DatabaseFeed):
             self._bulk_failures, self.notice = 0, ""
         if not self._holding.complete:
@@ -207,6 +237,7 @@ class Sync:
         with self._moved:
             self._looked, self._failed = began, False
             self._moved.notify_all()
+        self._holding.arrange()
 
     def _open(self) -> None:
         """Once: have the client open the store, which makes the tables of a new one; and see that
@@ -222,10 +253,8 @@ class Sync:
         self._opened = True
 
     def _read_again(self, run_ids: list[str]) -> None:
-        found = self.feed.read(run_ids)
-        self._holding.write(found)
-        there = set(found.runs.column("run_id").to_pylist())
-        self._holding.forget([i for i in run_ids if i not in there])
+        began = time.monotonic()
+        self._holding.write_own(self.feed.read(run_ids), run_ids, began)
 
     def _read_registered(self) -> None:
         versions = self._mlflow.registry.all_versions()
@@ -242,17 +271,20 @@ class Sync:
         more = True
         while more and time.monotonic() < end and not self._holding.wanted.changed.is_set():
             piece = time.monotonic()
-            more = self.feed.reconcile()
+            more = self._reconcile()
             self._rest(min(rest * (time.monotonic() - piece), end - time.monotonic()))
         self._rest(end - time.monotonic())
+
+    def _reconcile(self) -> bool:
+        with self._feeding:
+            return self.feed.reconcile()
 
     def _await_answer(self) -> None:
         """Wait until MLflow answers again, without calls that would stand in the way of pages'
         own: the gateway asks small questions by itself."""
         since = time.monotonic()
         while not self._closed.is_set() and not self._mlflow.gateway.answers(since):
-            self._holding.wanted.changed.clear()
-            self._rest(_WATCHED if self._holding.wanted.now() else _ALONE)
+            self._closed.wait(_WATCHED if self._holding.wanted.now() else _FAILED_REST)
 
     def _on_bulk_failed(self) -> None:
         self._bulk_failures += 1
