@@ -28,18 +28,20 @@ def by_numbers(numbers: Numbers, *, descending: bool) -> list[Key]:
 
 def by_texts(texts: Texts, *, descending: bool) -> list[Key]:
     """Keys for a column of text: as numbers where most of it are numbers."""
+    there = texts.values.is_valid().to_numpy(zero_copy_only=False)
+    numeric = ~np.isnan(texts.numbers)
+    mostly = 2 * int(numeric.sum()) > int(there.sum())
+    key = -texts.numbers if descending else texts.numbers
+    words = there & ~numeric
+    if mostly and not words.any():
+        return [key]
     ranks = text_ranks(texts.values)
     if descending:
         ranks = -ranks
-    there = len(texts.values) - texts.values.null_count
-    numeric = ~np.isnan(texts.numbers)
-    if not there or 2 * int(numeric.sum()) <= there:
+    if not mostly:
         return [ranks]
-    key = -texts.numbers if descending else texts.numbers.copy()
     # After all numbers, and before what is missing, come the words.
-    words = ~numeric & ~np.isnan(ranks)
-    last = np.where(np.isnan(ranks), np.nan, np.where(words, np.inf, key))
-    return [last, np.where(words, ranks, 0.0)]
+    return [np.where(words, np.inf, key), np.where(words, ranks, 0.0)]
 
 
 def text_ranks(values: pa.Array | pa.ChunkedArray) -> Floats:

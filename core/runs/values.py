@@ -25,6 +25,8 @@ _AGGREGATES = {
     "mean": "mean",
 }
 _BEST = {"lower": "minimum", "higher": "maximum"}
+_LISTED = 1000
+"""Up to so many runs a list is quicker than a table of them."""
 _MANY = 0.3
 """Above this share of all runs a whole scan is cheaper than looking the runs up."""
 
@@ -142,16 +144,17 @@ class Reader:
         numbers = [ids.get(("metric", c.name)) for c in columns]
         got = self._long(table, f"{value} AS value" + (f", {nan}" if nan else ""), numbers, k)
         place, lane = self._lanes(got, numbers)
-        there = place != MISSING
-        values = np.zeros((len(columns), self.size))
-        missing = np.ones((len(columns), self.size), bool)
         given = got.column("value")
-        full = given.is_valid().to_numpy()
+        none = given.is_null().to_numpy() if given.null_count else np.zeros(len(given), bool)
         filled = given.fill_null(0.0).to_numpy()
         if nan:
             filled = np.where(got.column(nan).to_numpy(), np.nan, filled)
-        values[lane[there], place[there]] = filled[there]
-        missing[lane[there], place[there]] = ~full[there]
+        # One place more than there are rows takes what belongs to none of them.
+        values = np.zeros((len(columns), self.size + 1))
+        missing = np.ones((len(columns), self.size + 1), bool)
+        values[lane, place] = filled
+        missing[lane, place] = none
+        values, missing = values[:, : self.size], missing[:, : self.size]
         lanes = _lane_of(numbers)
         made = {}
         for column, number in zip(columns, numbers, strict=True):
@@ -174,9 +177,10 @@ class Reader:
             more = ", number" if table == "params" else ", TRY_CAST(value AS DOUBLE) AS number"
         got = self._long(table, f"value{more}", numbers)
         place, lane = self._lanes(got, numbers)
-        there = np.flatnonzero(place != MISSING)
-        at = np.full((len(set(numbers)) + 1, self.size), MISSING, np.int64)
-        at[lane[there], place[there]] = there
+        # One place more than there are rows takes what belongs to none of them.
+        at = np.full((len(set(numbers)) + 1, self.size + 1), MISSING, np.int64)
+        at[lane, place] = np.arange(len(place))
+        at = at[:, : self.size]
         values = got.column("value").combine_chunks()
         as_number = (
             got.column("number").fill_null(float("nan")).to_numpy() if wanted else np.zeros(0)
@@ -207,7 +211,10 @@ class Reader:
         if k is not None:
             where += " AND k = ?"
             given.append(k)
-        if self._some is not None:
+        if self._some is not None and len(self._some) <= _LISTED:
+            where += " AND run IN (SELECT unnest(?::INTEGER[]))"
+            given.append(self._some.tolist())
+        elif self._some is not None:
             self._cursor.register("wanted_runs", pa.table({"no": self._some}))
             sql += " SEMI JOIN wanted_runs ON run = no"
         return self._cursor.sql(sql + where, params=given).to_arrow_table()
@@ -217,15 +224,20 @@ class Reader:
     ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
         """Of each value, the row and the column that it belongs to."""
         run, key = got.column("run").to_numpy(), got.column("key").to_numpy()
-        inside = run < len(self._place)
-        place = np.where(inside, self._place[np.where(inside, run, 0)], MISSING)
-        keys = np.array(sorted({n for n in numbers if n is not None}), np.int64)
-        return place.astype(np.int32), np.searchsorted(keys, key)
+        if run.max(initial=0) < len(self._place):
+            place = self._place[run]
+        else:  # runs that were written since the spine was read
+            inside = run < len(self._place)
+            place = np.where(inside, self._place[np.where(inside, run, 0)], MISSING)
+        lane = np.zeros(int(key.max(initial=0)) + 1, np.int64)
+        for number, i in _lane_of(numbers).items():
+            if number < len(lane):
+                lane[number] = i
+        return place, lane[key]
 
 
-def _lane_of(numbers: Sequence[int | None]) -> dict[int | None, int]:
-    keys = sorted({n for n in numbers if n is not None})
-    return {key: i for i, key in enumerate(keys)}
+def _lane_of(numbers: Sequence[int | None]) -> dict[int, int]:
+    return {key: i for i, key in enumerate(sorted({n for n in numbers if n is not None}))}
 
 
 def _places(spine: Spine, rows: Rows | None) -> npt.NDArray[np.int32]:

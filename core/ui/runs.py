@@ -5,7 +5,7 @@ one revision of the mirror, so that a rerun in which nothing has changed costs n
 """
 
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -21,8 +21,10 @@ from core.runs import activity as activities
 from core.runs import directions
 from core.runs import query as runs
 from core.runs.activity import Activity
-from core.runs.curves import Histories
+from core.runs.aggregates import Plan, fill, plan_histories
+from core.runs.grouping import By, GroupOrder, GroupTable, group
 from core.runs.memory import Memory
+from core.runs.mirror import Mirror
 from core.runs.query import Names, RunQuery, RunTable
 from core.texts import t
 from core.ui import parts
@@ -75,6 +77,36 @@ def activity(experiment_ids: Sequence[str], view: str = "active") -> Mapping[str
         RunQuery(wanted, view=view),
         lambda source, _, allowed: activities.activity(source, wanted, allowed, view),
     )
+
+
+def groups(
+    asked: RunQuery, by: By, columns: Sequence[str], order: GroupOrder | None = None
+) -> GroupTable:
+    """Groups of all runs that match, and what ``columns`` come to in each."""
+    wanted = tuple(columns)
+    limit, offset = asked.limit, asked.offset
+
+    def ask(source: Mirror, whole: RunQuery, allowed: frozenset[str]) -> GroupTable:
+        return group(source, replace(whole, limit=limit, offset=offset), by, wanted, allowed, order)
+
+    # Of all runs: limit and offset count groups.
+    every = replace(_every(asked), columns=wanted)
+    return _answer(("groups", by, wanted, order, limit, offset), every, ask)
+
+
+def plan(asked: RunQuery) -> Plan:
+    """Which metric histories have to be read before ``asked`` can be answered in full.
+
+    Few are read with the question; for many a page asks first, and then has ``read_histories``.
+    """
+    return _answer("plan", asked, plan_histories, histories=False)
+
+
+def read_histories(
+    wanted: Plan, progress: Callable[[int, int], None], stop: Callable[[], bool]
+) -> int:
+    """Read the histories planned; says how many were read. See ``core.runs.aggregates.fill``."""
+    return fill(mirror(), deck().mlflow, wanted, progress, stop)
 
 
 def shown(asked: RunQuery) -> RunTable:
@@ -145,7 +177,13 @@ def refresh(run_ids: Iterable[str] | None = None, experiment_ids: tuple[str, ...
         mirror().reread(list(run_ids))
 
 
-def _answer(name: str, asked: RunQuery, ask: Callable[[Any, RunQuery, frozenset[str]], T]) -> T:
+def _answer(
+    name: Hashable,
+    asked: RunQuery,
+    ask: Callable[[Any, RunQuery, frozenset[str]], T],
+    *,
+    histories: bool = True,
+) -> T:
     source = mirror()
     asked = _complete(asked)
     allowed = readable(asked.experiment_ids)
@@ -156,7 +194,17 @@ def _answer(name: str, asked: RunQuery, ask: Callable[[Any, RunQuery, frozenset[
     with st.spinner(t("experiments.loading"), show_time=True):
         if not asked.run_ids:
             source.settle(asked.experiment_ids or sorted(allowed), _PATIENCE)
+        if histories:
+            _read_few(source, asked, allowed)
         return _memory().get(question, source.revision, lambda: ask(source, asked, allowed))
+
+
+def _read_few(source: Mirror, asked: RunQuery, allowed: frozenset[str]) -> None:
+    """Read the histories that the question needs, where they are few."""
+    needed = plan_histories(source, asked, allowed)
+    while needed.missing and needed.at_once:
+        fill(source, deck().mlflow, needed)
+        needed = plan_histories(source, asked, allowed)
 
 
 @st.cache_resource(show_spinner=False)
@@ -213,16 +261,6 @@ def experiment_names(ids: Sequence[str]) -> dict[str, str]:
     """Each experiment's name; one that does not exist raises NotFound."""
     known = {e.id: e.name for e in experiments(ALL)}
     return {i: known[i] if i in known else deck().mlflow.tracking.experiment(i).name for i in ids}
-
-
-def histories() -> Histories:
-    """Reads metric histories."""
-    return _histories(_scope())
-
-
-@st.cache_resource(show_spinner=False, max_entries=20)
-def _histories(scope: tuple[str, str]) -> Histories:  # noqa: ARG001 - part of the key
-    return Histories(deck().mlflow)
 
 
 def _scope() -> tuple[str, str]:
