@@ -444,6 +444,41 @@ def test_length_depth_and_names_are_bounded(database: duckdb.DuckDBPyConnection)
     assert found(database, wide.replace("metrics.m60 > 1", "metrics.m59 > 1")) == ""
 
 
+@pytest.mark.parametrize(
+    ("text", "runs"),
+    [
+        (f"metrics.loss < {'9' * 5000}", "ad"),
+        (f"start_time < {'9' * 5000}", "abc"),
+        (f"start_time > -{'9' * 25}", "abc"),
+        (f"duration < {'9' * 400}d", "ab"),
+        ("start_time > '0001-01-01'", "abc"),
+        ("start_time < '9998-12-31'", "abc"),
+        ("start_time > '2024-02-29'", "abc"),
+        ("metrics.loss < 1e999 AND metrics.loss > -1e999", "ad"),
+    ],
+)
+def test_numbers_and_dates_without_end(
+    database: duckdb.DuckDBPyConnection, text: str, runs: str
+) -> None:
+    assert found(database, text) == runs
+
+
+def test_moments_outside_the_calendar_are_refused() -> None:
+    assert "date" in fault("start_time = '9999-12-31'").what
+    assert "ago" in fault(f"start_time > ago({'9' * 400}d)").what
+    assert "ago" in fault("start_time > ago(999999999d)").what
+
+
+def test_an_unknown_zone_is_utc() -> None:
+    def at(zone: str) -> language.Condition:
+        return language.compile_filter(
+            "start_time > '2026-11-01'", dialect=None, zone=zone, now=NOW
+        )
+
+    assert at("Nowhere/At all") == at("../../etc/passwd") == at("") == at("UTC")
+    assert at("Europe/Vienna") != at("UTC")
+
+
 def test_a_regular_expression_cannot_hang(database: duckdb.DuckDBPyConnection) -> None:
     database.execute("INSERT INTO keys VALUES (99, 'param', 'long')")
     database.execute("INSERT INTO params VALUES (1, 99, repeat('a', 6000) || 'b', NULL)")

@@ -1,6 +1,6 @@
 """What may be compared with what, and what to write instead where it may not."""
 
-from datetime import datetime
+from datetime import MAXYEAR, datetime
 
 from core.errors import InvalidInput
 from core.runs.language import tree, words
@@ -40,9 +40,11 @@ def as_date(text: str) -> tuple[datetime, bool]:
     """A date or a moment as ISO 8601 has it, and whether it is a date alone.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is none, or in the calendar's last year.
     """
     at = datetime.fromisoformat(text.strip())
+    if at.year == MAXYEAR:
+        raise ValueError("The next day must be in the calendar too, in every zone")
     return at, len(text.strip()) <= 10
 
 

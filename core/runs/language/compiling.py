@@ -7,9 +7,9 @@ unknown. NaN is a value: it compares false with everything, but for != which is 
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import cast
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from core.runs.language import tree
 from core.runs.language.comparing import as_date, type_of
@@ -200,7 +200,7 @@ class _Compiler:
 
     def _moment(self, text: tree.Text) -> tuple[datetime, bool]:
         at, is_date = as_date(text.value)
-        return (at if at.tzinfo else at.replace(tzinfo=ZoneInfo(self._setting.zone))), is_date
+        return (at if at.tzinfo else at.replace(tzinfo=_zone(self._setting.zone))), is_date
 
     @staticmethod
     def _milliseconds(at: datetime) -> int:
@@ -295,6 +295,14 @@ _EXPRESSIONS = {
 
 def _is_many(operand: tree.Named) -> bool:
     return operand.kind == "dataset" or (operand.kind, operand.name) == ("attribute", "registered")
+
+
+def _zone(name: str) -> tzinfo:
+    """The time zone; UTC where the name is unknown, as for the times that a page shows."""
+    try:
+        return ZoneInfo(name) if name else UTC
+    except (ZoneInfoNotFoundError, ValueError):
+        return UTC
 
 
 def _float(value: float) -> float:

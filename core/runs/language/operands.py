@@ -62,7 +62,9 @@ class Operands:
             digits = piece.text.rstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
             unit = piece.text[len(digits) :].lower()
             return tree.Span(float(digits) * words.UNITS[unit], piece.at)
-        value = int(piece.text) if piece.text.isdecimal() else float(piece.text)
+        # What is longer than a whole number of the database is one in floating point.
+        whole = piece.text.isdecimal() and len(piece.text) < 20
+        value = int(piece.text) if whole else float(piece.text)
         return tree.Number(value, piece.text, piece.at)
 
     def _negative(self, node: exp.Neg) -> tree.Operand:
