@@ -138,13 +138,14 @@ class Drawing {
     this.plot = element("plot")
     this.plot.setAttribute("role", "img")
     this.plot.setAttribute("aria-label", texts.alt)
+    this.behind = element("behind", "canvas")
     this.canvas = element("lines", "canvas")
     this.over = element("over", "canvas")
     this.marks = element("marks")
     this.tip = element("tip")
     this.tip.hidden = true
     this.near = -1
-    this.plot.append(this.canvas, this.over, this.marks, this.tip)
+    this.plot.append(this.behind, this.canvas, this.over, this.marks, this.tip)
     this.scroll.append(this.plot)
     this.root.append(top, this.scroll)
     this.parts = axes.map((axis, i) => this.axis(axis, i))
@@ -247,7 +248,7 @@ class Drawing {
     this.plot.style.cssText = `width:${this.wide}px;height:${this.tall}px`
     this.place(step)
     const ratio = Math.min(2, window.devicePixelRatio || 1)
-    for (const canvas of [this.canvas, this.over]) {
+    for (const canvas of [this.behind, this.canvas, this.over]) {
       canvas.style.cssText = `width:${this.wide}px;height:${this.tall}px`
       const [w, h] = [Math.round(this.wide * ratio), Math.round(this.tall * ratio)]
       if (canvas.width !== w || canvas.height !== h) [canvas.width, canvas.height] = [w, h]
@@ -471,25 +472,35 @@ class Drawing {
     set("edge", this.bottom * ratio, this.head * ratio)
     const dark = this.root.classList.contains("dark")
     set("none", ...rgb(this.shown.grey), 1)
+    const { x } = this
+    // A single axis has no next one to draw to: its runs are strokes across it.
+    const gaps = x.length === 1 ? [[x[0] - 40, x[0] + 40, 0, 0]] : x.slice(1).map((right, i) => [x[i], right, i, i + 1])
     const pass = (wanted, count, plain, strength, width) => {
       if (!count) return
       set("wanted", wanted)
       set("plain", ...plain)
       set("alpha", strength)
       set("width", width * ratio)
-      for (let i = 0; i + 1 < this.x.length; i++) {
-        set("gap", this.x[i] * ratio, this.x[i + 1] * ratio)
-        attribute("from", this.buffers[i], 1, 1)
-        attribute("to", this.buffers[i + 1], 1, 1)
+      for (const [left, right, from, to] of gaps) {
+        set("gap", left * ratio, right * ratio)
+        attribute("from", this.buffers[from], 1, 1)
+        attribute("to", this.buffers[to], 1, 1)
         gl.drawArraysInstanced(gl.TRIANGLE_STRIP, 0, 4, n)
       }
     }
     // Many lines each take little: together they show where runs are dense.
     const strength = (count, most) => Math.max(0.05, Math.min(most, 9 / Math.sqrt(count)))
     const behind = dark ? [0.62, 0.66, 0.74, 1] : [0.45, 0.49, 0.56, 1]
-    pass(0, n - this.some, behind, 0.3 * strength(n - this.some, 0.6), 1)
+    const back = this.behind.getContext("2d")
+    back.clearRect(0, 0, this.behind.width, this.behind.height)
+    if (this.some < n) {
+      // The others stand behind as one pale layer: however dense they are, they never hide a line.
+      pass(0, n - this.some, behind, strength(n - this.some, 0.6), 1)
+      back.globalAlpha = 0.28
+      back.drawImage(this.canvas, 0, 0)
+      gl.clear(gl.COLOR_BUFFER_BIT)
+    }
     pass(1, this.some, [0, 0, 0, 0], strength(this.some, 0.9), this.some > 2000 ? 1 : this.some > 150 ? 1.4 : 2)
-    if (this.x.length === 1) this.dots()
   }
 
   /* ------------------------------------------------------------------------- one run alone */

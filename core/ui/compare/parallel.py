@@ -106,6 +106,7 @@ def _choose(compared: Compared) -> tuple[Wanted, bool]:
             key="dimensions",
             bind="query-params",
             placeholder=t("compare.parallel.automatic", names=", ".join(map(runs.label, first))),
+            width=430,
         )
         shown = dimensions or first
         colour = st.selectbox(
