@@ -52,7 +52,7 @@ class Importance:
     """Lower end of the 95 % interval, see `interval`."""
     high: float
     correlation: float | None = None
-    """Spearman's with the metric, over all runs with a value; None where it has words."""
+    """Spearman's with the metric, over the same runs; None where it has words."""
 
     @property
     def matters(self) -> bool:
@@ -124,7 +124,12 @@ def explain(
         return replace(made, declined="few_runs")
     if not varies(values):
         return replace(made, declined="constant")
-    read = encoding.encode(frame.iloc[there], params)
+    rows = np.arange(len(values))
+    if len(values) > MOST_RUNS:
+        random = np.random.default_rng(SEED)
+        rows = np.sort(random.choice(len(values), MOST_RUNS, replace=False))
+    # In one order, so that the answer does not depend on how the params were listed.
+    read = encoding.encode(frame.iloc[there[rows]], sorted(params))
     made = replace(made, constant=read.constant, names=read.names)
     if not read.used:
         return replace(made, declined="no_params")
@@ -132,15 +137,10 @@ def explain(
     as_log = low > 0 and (high > _DECADES * low if log is None else log)
     # Squares of very large values would overflow, and those of very small ones vanish.
     scale = max(abs(low), abs(high))
-    target = np.log10(values) if as_log else values / scale
+    target = (np.log10(values) if as_log else values / scale)[rows]
     kept, weaker = _strongest(read.used, target)
-    rows = np.arange(len(values))
-    if len(values) > MOST_RUNS:
-        random = np.random.default_rng(SEED)
-        rows = np.sort(random.choice(len(values), MOST_RUNS, replace=False))
-    sample = tuple(param.of(rows) for param in kept)
-    conditional = tuple(i for i, one in enumerate(sample) if encoding.depends(one, sample))
-    design = Design(sample, target[rows], _configurations(sample), conditional)
+    conditional = tuple(i for i, one in enumerate(kept) if encoding.depends(one, kept))
+    design = Design(tuple(kept), target, _configurations(kept), conditional)
     made = replace(
         made,
         rows=tuple(there[rows].tolist()),

@@ -60,6 +60,7 @@ class TestWhatMatters:
         x = random.uniform(0, 1, 60)
         params, y = {"x": x, "z": random.uniform(0, 1, 60)}, (x**2).tolist()
         assert asked(params, y) == asked(params, y)
+        assert asked(dict(reversed(params.items())), y) == asked(params, y)
 
     def test_importance_near_twice_the_variance_share(self) -> None:
         # For y = a + b with independent halves of the variance, dealing a out anew doubles its
@@ -159,6 +160,13 @@ class TestOddData:
         assert not asked({"x": x}, (10**x).tolist(), log=False).log
         assert not asked({"x": x}, (x - 3).tolist(), log=True).log
 
+    def test_more_runs_than_are_taken(self) -> None:
+        x = np.random.default_rng(14).uniform(0, 1, 4_000)
+        found = asked({"x": x}, x.tolist())
+        assert (found.runs, len(found.rows)) == (4_000, importance.MOST_RUNS)
+        assert len(set(found.rows)) == importance.MOST_RUNS
+        assert max(found.rows) < 4_000
+
     def test_more_params_than_are_taken(self) -> None:
         random = np.random.default_rng(6)
         params: dict[str, Column] = {f"p{i}": random.uniform(0, 1, 80) for i in range(45)}
@@ -175,7 +183,7 @@ class TestTogether:
         x, z = random.uniform(0, 1, 200), random.uniform(0, 1, 200)
         found = asked({"x": x, "twin": 1 - x, "z": z}, (x + 0.3 * z).tolist())
         (shared,) = found.together
-        assert shared.names == ("x", "twin")
+        assert shared.names == ("twin", "x")
         alone = {p.names[0]: p.mean for p in found.params}
         assert shared.mean > max(alone["x"], alone["twin"]) + 0.1
 

@@ -22,6 +22,8 @@ from core.ui.compare.shared import Compared, remembered
 from core.ui.markup import plain, plain_frame, safe
 
 _LISTED = 5
+_MOST_READ = 200
+"""Params that are offered and looked at: those that most runs have."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,8 @@ class Asked:
 @st.fragment
 def draw(compared: Compared) -> None:
     """Draw the importances with the fit beside them, the effects and the region to try."""
-    varying = [n.name for n in compared.names.params if compared.names.varies(n)]
+    every = [n for n in compared.names.params if compared.names.varies(n)]
+    varying = [n.name for n in sorted(every, key=lambda n: -n.runs)[:_MOST_READ]]
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = measured.metric(compared)
         if name is None:
@@ -52,6 +55,9 @@ def draw(compared: Compared) -> None:
     table = compared.table([*columns, f"metrics.{asked.metric}"])
     found = _explained(table, asked)
     _say_runs(found, compared)
+    if len(every) > len(varying):
+        said = t("statistics.importance.read", n=len(varying), of=len(every))
+        st.caption(safe(said))
     if found.declined:
         _declined(found)
         return

@@ -17,6 +17,8 @@ from core.ui.compare.shared import Compared, remembered
 from core.ui.markup import safe
 
 FINISHED = "FINISHED"
+_MOST_READ = 1_000
+"""Runs that differ in more params than this are not searched for replicates."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,10 @@ def draw(compared: Compared) -> None:
         parts.empty(safe(t("statistics.replicates.no_params")), "functions")
         return
     varying = [n.column for n in compared.names.params if compared.names.varies(n)]
+    if len(varying) > _MOST_READ:
+        said = t("statistics.replicates.too_many", n=len(varying), most=_MOST_READ)
+        parts.empty(safe(said), "functions")
+        return
     table = compared.table([*varying, f"metrics.{asked.metric}"])
     ended = (table.frame["status"] == FINISHED) | (not asked.ended)
     frame = table.frame[ended]
