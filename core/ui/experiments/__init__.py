@@ -121,9 +121,10 @@ def _known(base: RunQuery) -> tuple[Names, InvalidInput | Plan | None]:
 def _runs(asked: RunQuery, choice: columns.Choice, known: Names, names: dict[str, str]) -> None:
     bar = st.container(horizontal=True, vertical_alignment="center", height="content")
     rows = table.held(asked)
-    picked = table.draw(rows, asked, names if len(names) > 1 else {}, known)
+    made = table.made(rows, asked, names if len(names) > 1 else {})
+    picked = table.draw(made, asked, known)
     table.say(rows, asked, choice)
     with bar:
-        actions.bar(rows, picked, asked)
+        actions.bar(made, rows, picked, asked)
         export.menu(rows, picked, asked, known)
         table.coverage(asked, rows, holding=bool(picked))

@@ -1,8 +1,7 @@
 """What is done to the ticked runs, or to all that match: named, watched, stopped, taken back."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 import pandas as pd
 import streamlit as st
@@ -17,7 +16,7 @@ from core.runs.work import Progress, Work, changing, undoing
 from core.texts import t
 from core.ui import errors, parts, runs
 from core.ui.deck import deck, mirror, read
-from core.ui.experiments.table import MOST_IN_LINK, renew
+from core.ui.experiments.table import MOST_IN_LINK, Made, renew
 from core.ui.markup import md, plain_frame, visible
 from core.ui.navigation import go
 from core.ui.runs_list import few
@@ -27,6 +26,7 @@ LOOK_SECONDS = 0.5
 MOST_KEPT = 10
 """Pieces of work whose undo is kept for a session."""
 MOST_FAILURES = 1000
+MOST_NAMED = 5
 _JOBS, _FAULT = "_works", "_work_fault"
 
 
@@ -37,9 +37,8 @@ class Job:
     kind: str
     """What is done: one of KINDS, ``promote`` or ``undo``."""
     work: Work
-    names: dict[str, str]
+    names: Mapping[str, str]
     """Run id → name as the person saw it."""
-    since: datetime
     settled: bool = False
     """Whether the page was drawn anew after its end."""
     taken_back: bool = False
@@ -50,7 +49,7 @@ class Job:
         return self.work.progress.finished
 
 
-def bar(rows: RunTable, picked: Sequence[str], asked: RunQuery) -> None:
+def bar(made: Made, rows: RunTable, picked: Sequence[str], asked: RunQuery) -> None:
     """What can be done with the ticked runs, or where none is ticked with all that match."""
     n = len(picked) or rows.total
     if st.button(
@@ -62,7 +61,7 @@ def bar(rows: RunTable, picked: Sequence[str], asked: RunQuery) -> None:
     ):
         compare(picked, asked)
     with st.popover(t("experiments.bulk.label"), icon=":material/edit_note:"):
-        _form(rows, picked, asked)
+        _form(made, rows, picked, asked)
 
 
 def compare(picked: Sequence[str], asked: RunQuery) -> None:
@@ -93,22 +92,22 @@ def shared(picked: Sequence[str], asked: RunQuery) -> views.View:
     return saved
 
 
-def _form(rows: RunTable, picked: Sequence[str], asked: RunQuery) -> None:
+def _form(made: Made, rows: RunTable, picked: Sequence[str], asked: RunQuery) -> None:
     # The ids are fixed here, while the person reads how many there are, and travel with the
     # button: whatever the table shows by then, these are the runs that are changed.
-    ids = tuple(picked) or (runs.ids(asked) if rows.more else rows.ids)
-    names = dict(zip(rows.frame["run_id"], rows.frame["name"], strict=True))
+    everything = runs.ids(asked) if rows.more else made.ids
+    ids: Sequence[str] = tuple(picked) or everything
     if picked:
-        everything = t("experiments.bulk.all", n=rows.total)
+        every = t("experiments.bulk.all", n=rows.total)
         scope = st.segmented_control(
             t("experiments.bulk.on"),
-            [t("experiments.bulk.ticked", n=len(picked)), everything],
+            [t("experiments.bulk.ticked", n=len(picked)), every],
             default=t("experiments.bulk.ticked", n=len(picked)),
             required=True,
             key=f"bulk_scope_{len(picked)}_{rows.total}",
         )
-        if scope == everything:
-            ids = tuple(runs.ids(asked) if rows.more else rows.ids)
+        if scope == every:
+            ids = everything
     else:
         st.caption(t("experiments.bulk.no_ticks", n=len(ids)))
     kinds = {t(f"experiments.bulk.kind.{k}"): k for k in (*KINDS, PROMOTE)}
@@ -120,18 +119,17 @@ def _form(rows: RunTable, picked: Sequence[str], asked: RunQuery) -> None:
         errors.show(fault)
     with st.form("bulk", border=False):
         _fields(kind)
-        st.markdown(
-            t("experiments.bulk.asks", n=len(ids), names=few([names.get(i, i) for i in ids[:6]],
-              5) if len(ids) < 6 else t("runs.and_more", names=few([names.get(i, i) for i in
-              ids[:5]]), n=len(ids) - 5))
-        )  # fmt: skip
+        named = few([made.names.get(i, i) for i in ids[:MOST_NAMED]])
+        if len(ids) > MOST_NAMED:
+            named = t("runs.and_more", names=named, n=len(ids) - MOST_NAMED)
+        st.markdown(t("experiments.bulk.asks", n=len(ids), names=named))
         st.form_submit_button(
             t(f"experiments.bulk.do.{kind}", n=len(ids)),
             type="primary",
             key="bulk_do",
             disabled=not ids,
             on_click=_begin,
-            args=(kind, ids, names),
+            args=(kind, ids, made.names),
         )
 
 
@@ -168,7 +166,7 @@ def _fields(kind: str) -> None:
 _TEXT_OF = {"rename": "bulk_pattern", "note": "bulk_note"}
 
 
-def _begin(kind: str, ids: Sequence[str], names: dict[str, str]) -> None:
+def _begin(kind: str, ids: Sequence[str], names: Mapping[str, str]) -> None:
     """Start what the form says on the runs that it named."""
     state, here = st.session_state, deck()
     settle = mirror().reread
@@ -183,8 +181,7 @@ def _begin(kind: str, ids: Sequence[str], names: dict[str, str]) -> None:
     except InvalidInput as fault:
         state[_FAULT] = fault
         return
-    of = set(ids)
-    _start(Job(kind, work, {i: n for i, n in names.items() if i in of}, now()))
+    _start(Job(kind, work, names))
 
 
 def _start(job: Job) -> None:
@@ -197,7 +194,7 @@ def _start(job: Job) -> None:
 def _take_back(job: Job) -> None:
     job.taken_back = True
     work = undoing(deck().mlflow, job.work.edits, mirror().reread)
-    _start(Job("undo", work, job.names, now()))
+    _start(Job("undo", work, job.names))
 
 
 def _drop(job: Job) -> None:

@@ -23,6 +23,8 @@ class Made:
 
     cells: pa.Table
     ids: tuple[str, ...]
+    names: Mapping[str, str]
+    """Run id → name."""
     key: str
 
 
@@ -48,10 +50,18 @@ def renew() -> None:
     st.session_state.pop(_HELD, None)
 
 
-def draw(rows: RunTable, asked: RunQuery, names: Mapping[str, str], known: Names) -> list[str]:
-    """The table; the ids of the runs that are ticked."""
+def made(rows: RunTable, asked: RunQuery, names: Mapping[str, str]) -> Made:
+    """The rows as a table; made once for all reruns in which nothing has changed.
+
+    Args:
+        names: experiment id → name, where more than one experiment is shown.
+    """
     here = deck()
-    made = _made((here.mlflow.address, here.actor.name, rows.revision), asked, rows, dict(names))
+    return _made((here.mlflow.address, here.actor.name, rows.revision), asked, rows, dict(names))
+
+
+def draw(made: Made, asked: RunQuery, known: Names) -> list[str]:
+    """The table; the ids of the runs that are ticked."""
     linked = asked_all("selected")
     # More runs can be ticked than stand in the link; a link that we did not write is newer.
     of, picked = st.session_state.get("_ticked", (None, []))
@@ -97,8 +107,9 @@ def _made(
 ) -> Made:
     ids = tuple(_rows.ids)
     flat = asked.nesting == "flat"  # else the one it is nested in stands above it
-    made = run_cells.cells(_rows, _rows.columns, names, parents=flat)
-    return Made(made, ids, f"runs_{runs.fingerprint(ids)}")
+    cells = run_cells.cells(_rows, _rows.columns, names, parents=flat)
+    called = dict(zip(ids, _rows.frame["name"].tolist(), strict=True))
+    return Made(cells, ids, called, f"runs_{runs.fingerprint(ids)}")
 
 
 def say(rows: RunTable, asked: RunQuery, choice: Choice) -> None:
