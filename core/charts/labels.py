@@ -34,7 +34,9 @@ def clean(text: object, length: int | None = None) -> str:
 
     Cut in the middle to ``length`` characters where one is given.
     """
-    kept = "".join(_visible(char) for char in str(text))
+    given = str(text)
+    # What is printable throughout holds nothing to take out; most texts are.
+    kept = given if given.isprintable() else "".join(_visible(char) for char in given)
     line = " ".join(kept.split())
     return line if length is None else shorten(line, length)
 

@@ -261,9 +261,14 @@ def parallel_coordinates(
     lead = np.ones(len(runs), dtype=bool)
     if top is not None:
         lead = top.rows(_numbers(runs, top.column))
-    palette, tint, legend = _colours(
-        painted, names[colour] if colour else "", len(runs), lower=lower
-    )
+    shades = painted
+    if painted and colour and not painted.groups and not lead.all():
+        # Among the best the palette tells them apart: it need not reach to those behind.
+        shades = paint(runs.assign(**{colour: runs[colour].where(lead)}), colour)
+    name = names[colour] if colour else ""
+    palette, tint, legend = _colours(shades, name, len(runs), lower=lower)
+    if painted and "missing" in legend:
+        legend["missing"] = int((lead & ~painted.reading.drawable).sum())
     order = np.lexsort((_rank(painted, len(runs), lower=lower), lead))
     if only:
         order = order[lead[order]]

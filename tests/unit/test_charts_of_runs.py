@@ -147,6 +147,15 @@ class TestParallel:
         assert len(alone.order) == sent(alone)[0]["n"] == less.drawn == 5
         assert less.total == 101
 
+    def test_among_the_best_the_palette_tells_them_apart(self) -> None:
+        frame = runs(metrics__acc=[i / 100 for i in range(100)] + [np.nan])
+        top = Top("metrics.acc", 5, lower=False)
+        lines, said = parallel_coordinates(frame, ["metrics.acc"], "metrics.acc", top=top)
+        assert lines.tint[95:100].tolist() == pytest.approx([0, 0.25, 0.5, 0.75, 1])
+        assert "missing" in lines.legend
+        assert lines.legend["missing"] == 0
+        assert "1 run without a value for acc is grey." in said.sentences
+
     def test_more_axes_than_there_is_room_for_are_counted(self) -> None:
         frame = runs(**{f"metrics__m{i}": [0.0, 1.0] for i in range(45)})
         lines, said = parallel_coordinates(frame, [f"metrics.m{i}" for i in range(45)])
