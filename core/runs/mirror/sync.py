@@ -155,6 +155,7 @@ class Sync:
         self.feed.close()
         if self.started:
             self._thread.join(_ENDING)
+        self.feed.close()  # the call that it was in may have opened a connection anew
 
     def _await(self, since: float, seconds: float, enough: Callable[[float], bool]) -> None:
         """Wait for the end of a look that began after ``since``, a failure, or what is ``enough``
