@@ -20,8 +20,10 @@ from core.texts import t
 MOST_RUNS = 30
 """Runs side by side; a person cannot read more columns."""
 
+MOST_CELLS = 15_000
+"""Cells of the table; a search narrows the rows."""
+
 MOST_ROWS = 2_000
-"""Rows of the table; a search narrows them."""
 
 SHORT = 80
 """Characters of a value that stand in the table."""
@@ -227,7 +229,7 @@ def change_text(change: Change) -> str:
 def _cell(row: Difference, text: str | None, run: int, baseline: int | None) -> str | None:
     if text is None:
         return None
-    short = formats.shorten(text, SHORT)
+    short = text if len(text) <= SHORT and "\n" not in text else formats.shorten(text, SHORT)
     if baseline is None or run == baseline:
         return short
     change = row.change(run, baseline)

@@ -13,8 +13,12 @@ def children(run: Run) -> str:
 
 
 def siblings(run: Run) -> str | None:
-    """The filter that finds the runs beside ``run`` under its parent, itself among them."""
-    return None if run.parent_id is None else f"tags.`{PARENT_TAG}` = {_quoted(run.parent_id)}"
+    """The filter that finds the runs beside ``run`` under its parent, itself among them.
+
+    None where it is nested in none, or in what cannot be a run's id.
+    """
+    quoted = _quoted(run.parent_id) if run.parent_id else None
+    return None if quoted is None else f"tags.`{PARENT_TAG}` = {quoted}"
 
 
 def replicates(run: Run) -> str | None:

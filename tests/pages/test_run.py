@@ -71,6 +71,25 @@ class TestHead:
         save("mine again")
         assert app.text_area[0].value == "mine again"
 
+    def test_a_description_that_is_emptied_is_gone(self, own_store: Store, open_page: Open) -> None:
+        tracking = deck().mlflow.tracking
+        tracking.set_run_tag(own_store.run, NOTE_TAG, "a note")
+        app = open_page("run", run=own_store.run)
+        app.text_area[0].set_value(" ")
+        next(b for b in app.button if b.label == "Save").click().run()
+        assert NOTE_TAG not in tracking.run(own_store.run).tags
+
+    def test_a_name_that_cannot_be_stays_in_the_field(
+        self, own_store: Store, open_page: Open
+    ) -> None:
+        app = open_page("run", run=own_store.run)
+        field = f"rename_to_{own_store.run}"
+        app.text_input(key=field).set_value("x" * 501)
+        next(b for b in app.button if b.label == "Rename").click().run()
+        assert "at most 500 characters" in app.error[0].value
+        assert app.text_input(key=field).value == "x" * 501
+        assert app.title[0].value == "forest\\-a"
+
     def test_the_field_has_what_is_there(self, own_store: Store, open_page: Open) -> None:
         app = open_page("run", run=own_store.run)
         deck().mlflow.tracking.set_run_tag(own_store.other, NOTE_TAG, "another")
@@ -286,6 +305,30 @@ class TestArtifacts:
         assert said in drawn(app).replace("\\", "")
         assert "![](" not in markdown_of(app)
         assert len(app.get("download_button")) == 1
+
+    def test_sounds_films_drawings_and_papers(
+        self, own_store: Store, open_page: Open, tmp_path: Path
+    ) -> None:
+        folder = tmp_path / "media"
+        folder.mkdir()
+        for name in ("tone.wav", "film.mp4", "drawing.svg", "paper.pdf"):
+            (folder / name).write_bytes(b"not really one")
+        here = deck().mlflow
+        run = here.tracking.create_run(own_store.empty, "media")
+        here.gateway.write("logging", lambda c: c.log_artifacts(run.id, str(folder)))
+        shown = {}
+        for name, element in (
+            ("tone.wav", "audio"),
+            ("film.mp4", "video"),
+            ("drawing.svg", "iframe"),
+            ("paper.pdf", "download_button"),
+        ):
+            app = open_page("run", run=run.id, section="Artifacts", file=name)
+            assert not app.exception
+            assert not [e.value for e in app.error]
+            shown[name] = len(app.get(element))
+        assert set(shown.values()) == {1}
+        assert "A PDF is not shown here" in drawn(app)
 
     def test_cells_are_as_they_were_written(self, store: Store, open_page: Open) -> None:
         app = open_page("run", run=store.run, section="Artifacts", file="table.csv")

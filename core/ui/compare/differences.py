@@ -11,7 +11,7 @@ from core import formats
 from core.charts.labels import distinct, run_labels
 from core.mlflow_api.nouns import Run
 from core.runs import differences
-from core.runs.differences import MOST_ROWS, MOST_RUNS, Difference
+from core.runs.differences import MOST_CELLS, MOST_ROWS, MOST_RUNS, Difference
 from core.runs.whole import whole
 from core.texts import t
 from core.ui import parts, runs
@@ -81,10 +81,11 @@ def draw(compared: Compared) -> None:
     else:
         titles = distinct([labels[run.id] for run in found])
         place = st.container(horizontal=True, vertical_alignment="center", gap="small")
-        at = _table(kept[:MOST_ROWS], titles, against is not None, names[chosen], place)
+        most = min(MOST_ROWS, MOST_CELLS // len(found))
+        at = _table(kept[:most], titles, against is not None, names[chosen], place)
         place.caption(_count(section.rows))
-        if len(kept) > MOST_ROWS:
-            st.caption(t("differences.rows", n=MOST_ROWS, of=len(kept)))
+        if len(kept) > most:
+            st.caption(t("differences.rows", n=most, of=len(kept)))
         written = sum(row.same_number for row in kept)
         if written:
             st.caption(t("differences.written", n=written))

@@ -7,7 +7,7 @@ from core.runs import query as runs_query
 from core.runs import related
 from core.runs.query import RunQuery
 from core.texts import t
-from core.ui import runs
+from core.ui import run_cells, runs
 from core.ui.markup import safe
 from core.ui.navigation import go, link
 
@@ -58,8 +58,8 @@ def _group(run: Run, name: str, condition: str | None) -> None:
     if not others:
         st.caption(t("run.no_children"))
         return
-    shown = runs_query.choose(found)
-    opened = runs.small_table(found, shown.shown, t(f"run.alt.{name}"), name)
+    shown = runs_query.choose(runs.names(asked))
+    opened = run_cells.small_table(found, shown.shown, t(f"run.alt.{name}"), name)
     if opened:
         go("run", run=opened)
     said = [t("run.related_more" if found.more else "run.related_all", n=MOST)]
