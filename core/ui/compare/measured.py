@@ -9,6 +9,7 @@ from core.ui.compare.shared import Compared
 from core.ui.markup import plain, safe
 
 _SYSTEM = "system/"
+_TIMES = ("latency", "duration", "seconds", "time")
 
 
 def metric(compared: Compared) -> str | None:
@@ -18,7 +19,8 @@ def metric(compared: Compared) -> str | None:
         parts.empty(safe(t("statistics.metric.none")), "functions")
         return None
     shown = [c.removeprefix("metrics.") for c in choose(compared.names, most=10_000).shown]
-    first = next((name for name in shown if name in set(offered)), offered[0])
+    varying = [name for name in shown if name in set(offered)]
+    first = min(varying or offered, key=lambda name: _afterthought(compared, name))
     chosen = st.selectbox(
         t("statistics.metric.label"),
         offered,
@@ -29,6 +31,13 @@ def metric(compared: Compared) -> str | None:
         width=260,
     )
     return chosen or first
+
+
+def _afterthought(compared: Compared, name: str) -> tuple[bool, bool]:
+    """Sorts metrics that say how good a model is before times, and before the unknown."""
+    known = compared.names.get(f"metrics.{name}")
+    timed = any(word in name.lower() for word in _TIMES)
+    return (known is None or known.direction is None, timed)
 
 
 def direction(compared: Compared, name: str) -> str | None:

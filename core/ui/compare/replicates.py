@@ -14,7 +14,7 @@ from core.texts import t
 from core.ui import parts
 from core.ui.compare import measured, verdict
 from core.ui.compare.shared import Compared, remembered
-from core.ui.markup import safe
+from core.ui.markup import plain, safe
 
 FINISHED = "FINISHED"
 _MOST_READ = 1_000
@@ -74,6 +74,7 @@ def _choose(compared: Compared, metric: str, direction: str | None, params: list
     chosen = st.multiselect(
         t("statistics.replicates.seeds"),
         params,
+        format_func=plain,
         default=list(dict.fromkeys(first)),
         key="replicates_over",
         bind="query-params",
@@ -123,6 +124,7 @@ def _compared(
         against = st.selectbox(
             t("statistics.replicates.against"),
             [best, *(group.label for group in found.groups)],
+            format_func=plain,
             key="against",
             bind="query-params",
             help=t("statistics.replicates.against_help"),

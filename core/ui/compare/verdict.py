@@ -57,7 +57,8 @@ def draw(
     )
     with st.container(horizontal=True, vertical_alignment="center"):
         if len(made.measured) > 2 and tied:
-            said = t("statistics.replicates.tied", n=tied, name=names[0])
+            compared = sum(d is not None for d in made.differences)
+            said = t("statistics.replicates.tied", n=tied, of=compared, name=names[0])
             st.caption(safe(said), width="content")
         ids = [run_ids[i] for i in (*held.group.rows, *other.group.rows)]
         if len(ids) <= MOST_IN_LINK:
