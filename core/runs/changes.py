@@ -1,4 +1,4 @@
-"""Runs and experiments renamed, described, deleted and restored; directions of metrics set."""
+"""Experiments made, runs and experiments deleted and restored; directions of metrics set."""
 
 from collections.abc import Callable, Sequence
 
@@ -25,29 +25,6 @@ def restore_runs(mlflow: Mlflow, run_ids: Sequence[str]) -> None:
     """Take deletions back, one after another."""
     for run_id in run_ids:
         mlflow.tracking.restore_run(run_id)
-
-
-def rename_run(mlflow: Mlflow, run_id: str, name: str) -> None:
-    """Give a run another name.
-
-    Raises:
-        InvalidInput: it is blank or too long.
-    """
-    mlflow.tracking.rename_run(run_id, good_name(name))
-
-
-def describe_run(mlflow: Mlflow, run_id: str, note: str, before: str) -> None:
-    """Replace a run's description.
-
-    Args:
-        before: what the person saw who wrote ``note``.
-
-    Raises:
-        Conflict: it is no longer that.
-    """
-    if mlflow.tracking.run(run_id).tags.get(NOTE_TAG, "") != before:
-        raise Conflict(t("runs.note.changed"), t("runs.note.changed_next"))
-    mlflow.tracking.set_run_tag(run_id, NOTE_TAG, note.strip())
 
 
 def create_experiment(mlflow: Mlflow, name: str, description: str = "") -> str:

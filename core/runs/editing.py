@@ -8,9 +8,9 @@ from core.errors import Conflict, InvalidInput
 from core.mlflow_api import Mlflow
 from core.mlflow_api.ids import no_control
 from core.mlflow_api.nouns import NOTE_TAG
+from core.runs.changes import good_name
 from core.texts import t
 
-LONGEST_NAME = 500
 LONGEST_KEY = 250
 LONGEST_VALUE = 8_000
 """Characters that MLflow keeps of a tag; it cuts the rest off without a word."""
@@ -22,12 +22,7 @@ def rename(mlflow: Mlflow, run_id: str, name: str) -> None:
     Raises:
         InvalidInput: it is blank or too long.
     """
-    kept = name.strip()
-    if not kept:
-        raise InvalidInput(t("runs.name.blank"), field="name")
-    if len(kept) > LONGEST_NAME:
-        raise InvalidInput(t("runs.name.long", most=LONGEST_NAME), field="name")
-    mlflow.tracking.rename_run(run_id, kept)
+    mlflow.tracking.rename_run(run_id, good_name(name))
 
 
 def describe(mlflow: Mlflow, run_id: str, text: str, *, seen: str) -> None:

@@ -16,7 +16,7 @@ from core.mlflow_api import Mlflow, connect
 from core.mlflow_api.nouns import DatasetInput, MetricPoint
 from core.people import Actor
 from core.registry.register import folders, register, source_of_folder, source_of_model
-from core.runs import changes, inputs, preview
+from core.runs import changes, editing, inputs, preview
 from core.runs.curves import Histories, Wanted
 from core.runs.preview import Kind
 from core.settings import load
@@ -125,10 +125,10 @@ class TestChanges:
 
     def test_a_description_that_somebody_else_changed(self, mlflow: Mlflow) -> None:
         run = a_run(mlflow, "0", {})
-        changes.describe_run(mlflow, run.id, " mine ", "")
+        editing.describe(mlflow, run.id, " mine ", seen="")
         with pytest.raises(Conflict, match="Somebody else"):
-            changes.describe_run(mlflow, run.id, "later", "")
-        changes.describe_run(mlflow, run.id, "later", "mine")
+            editing.describe(mlflow, run.id, "later", seen="")
+        editing.describe(mlflow, run.id, "later", seen="mine")
         assert mlflow.tracking.run(run.id).tags["mlflow.note.content"] == "later"
 
 
