@@ -115,6 +115,8 @@ def _of_params(
     texts: Sequence[Described], numbers: Sequence[Described], values: Mapping[str, str]
 ) -> list[tuple[str, str]]:
     text, value = "params.optimizer", "adam"
+    if texts:
+        text, value = words.quoted(f"{texts[0].kind}.{texts[0].name}"), "x"
     for name in texts:
         held = values.get(f"{name.kind}.{name.name}", "")
         if 0 < len(held) <= 30 and not ("'" in held and '"' in held):

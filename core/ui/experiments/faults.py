@@ -104,6 +104,5 @@ def syntax(known: Names) -> None:
         st.caption(md("experiments.filter.zone", zone=asking.zone()))
         for topic in help_on(known.by_column.values()):
             st.markdown(f"**{topic.title}**")
-            width = max(len(visible(e.text)) for e in topic.examples)
-            lines = [f"{visible(e.text):<{width}}   {e.means}" for e in topic.examples]
-            st.code("\n".join(lines), language=None)
+            lines = [f"{visible(e.text)}\n    {e.means}" for e in topic.examples]
+            st.code("\n".join(lines), language=None, wrap_lines=True)
