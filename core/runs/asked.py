@@ -56,6 +56,13 @@ class RunQuery:
     directions: tuple[tuple[str, Direction], ...] = ()
     """What was said of metrics, for ``best``; the others go by their names."""
 
+    @property
+    def moment(self) -> datetime | None:
+        """The present minute, where the filter has a call: what was ``ago(7d)`` moves on while
+        nothing changes. None elsewhere.
+        """
+        return datetime.now(UTC).replace(second=0, microsecond=0) if "(" in self.filter else None
+
 
 @dataclass(frozen=True)
 class RunTable:

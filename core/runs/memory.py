@@ -26,7 +26,7 @@ class Memory:
         most: bytes, about; what was used longest ago goes first.
     """
 
-    def __init__(self, most: int = 256_000_000) -> None:
+    def __init__(self, most: int = 128_000_000) -> None:
         self._most = most
         self._lock = threading.Lock()
         self._kept: OrderedDict[Hashable, tuple[Hashable, Any, int]] = OrderedDict()
@@ -67,6 +67,9 @@ class Memory:
 
 def bytes_of(answer: object) -> int:
     """About how much memory an answer takes."""
+    codes = getattr(answer, "codes", None)  # of groups: a number for each run
+    if codes is not None:
+        return _LEAST + int(codes.nbytes)
     if isinstance(answer, RunTable):
         answer = answer.frame
     if isinstance(answer, pd.DataFrame):

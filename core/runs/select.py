@@ -69,10 +69,8 @@ def select(mirror: Mirror, asked: RunQuery, readable: frozenset[str]) -> Selecte
     Raises:
         InvalidInput: the filter (``field`` is "filter") or the order ("order") cannot be used.
     """
-    # "Seven days ago" moves on while nothing changes.
-    moment = datetime.now(UTC).replace(second=0, microsecond=0) if "(" in asked.filter else None
     plain = replace(asked, columns=None, limit=None, offset=0)
-    key = (mirror.revision, plain, readable, moment)
+    key = (mirror.revision, plain, readable, asked.moment)
     with _lock:
         kept = _kept.setdefault(mirror, OrderedDict())
         if key in kept:

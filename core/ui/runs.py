@@ -7,14 +7,13 @@ one revision of the mirror, so that a rerun in which nothing has changed costs n
 import zlib
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, TypeVar
 
 import pandas as pd
 import streamlit as st
 
 from core import formats
-from core.ledger import now
 from core.mlflow_api.nouns import Experiment, Run
 from core.mlflow_api.tracking import ALL
 from core.runs import activity as activities
@@ -29,24 +28,12 @@ from core.runs.query import Names, RunQuery, RunTable
 from core.texts import t
 from core.ui import parts
 from core.ui.deck import deck, forget, mirror, read
-from core.ui.markup import plain_frame
 
 T = TypeVar("T")
 
-STATUS_COLOURS = {
-    "FINISHED": "green",
-    "RUNNING": "blue",
-    "SCHEDULED": "grey",
-    "FAILED": "red",
-    "KILLED": "orange",
-}
-_SHOWN = timedelta(minutes=10)
-_MOST_SHOWN = 4
 _MOST_REREAD = 500
 _PATIENCE = 1.5
 """Seconds to wait for a first answer about experiments that were not read yet."""
-
-NESTED = "↳ "
 
 
 def table(asked: RunQuery) -> RunTable:
@@ -109,23 +96,6 @@ def read_histories(
     return fill(mirror(), deck().mlflow, wanted, progress, stop)
 
 
-def shown(asked: RunQuery) -> RunTable:
-    """The rows of a query, kept for a page that says how old they are and offers to refresh them.
-
-    They stay while a person ticks rows: for minutes, until a write of theirs, or till they have
-    looked at several others; while the mirror is being filled they grow.
-    """
-    held: dict[tuple[object, ...], RunTable] = st.session_state.setdefault("_tables", {})
-    key = (*_scope(), asked)
-    there = held.pop(key, None)
-    if there is None or not there.coverage.complete or now() - there.at > _SHOWN:
-        there = table(asked)
-    held[key] = there  # the last one used comes last
-    while len(held) > _MOST_SHOWN:
-        del held[next(iter(held))]
-    return there
-
-
 def readable(wanted: Iterable[str] = ()) -> frozenset[str]:
     """The experiments that this person may read, as MLflow says; where it does not answer, that
     error rises.
@@ -134,7 +104,7 @@ def readable(wanted: Iterable[str] = ()) -> frozenset[str]:
         wanted: experiments in question: where one is not among those remembered, MLflow is asked
             again.
     """
-    known = frozenset(e.id for e in _experiments(_scope()))
+    known = _experiments(_scope())[1]
     if known.issuperset(wanted):
         return known
     return known | frozenset(e.id for e in experiments(ALL))
@@ -156,8 +126,8 @@ def coverage_line() -> str:
 
 
 def refresh(run_ids: Iterable[str] | None = None, experiment_ids: tuple[str, ...] = ()) -> None:
-    """Forget what is held for this page, and look at MLflow; after each write of ours, and when a
-    person asks.
+    """Forget what was remembered, and look at MLflow; after each write of ours, and when a person
+    asks.
 
     Args:
         run_ids: runs that were written to: they are read again now. None: what is new, running or
@@ -167,7 +137,6 @@ def refresh(run_ids: Iterable[str] | None = None, experiment_ids: tuple[str, ...
     """
     forget()
     _experiments.clear()
-    st.session_state.pop("_tables", None)
     if experiment_ids:
         everything = RunQuery(experiment_ids, view="all")
         run_ids = runs.ids(mirror(), everything, frozenset(experiment_ids))[:_MOST_REREAD]
@@ -188,7 +157,7 @@ def _answer(
     asked = _complete(asked)
     allowed = readable(asked.experiment_ids)
     source.want(asked.experiment_ids or sorted(allowed))
-    question = (_scope(), name, asked, allowed)
+    question = (_scope(), name, asked, allowed, asked.moment)
     if _memory().has(question, source.revision):
         return _memory().get(question, source.revision, lambda: ask(source, asked, allowed))
     with st.spinner(t("experiments.loading"), show_time=True):
@@ -219,7 +188,7 @@ def _every(asked: RunQuery) -> RunQuery:
 
 def _complete(asked: RunQuery) -> RunQuery:
     """The question with what only a page knows: the viewer's zone, and what metrics mean."""
-    known = _experiments(_scope())
+    known = _experiments(_scope())[0]
     if asked.filter.strip():
         asked = replace(asked, zone=st.context.timezone or "UTC")
         if "experiment" in asked.filter:
@@ -229,22 +198,13 @@ def _complete(asked: RunQuery) -> RunQuery:
     return replace(asked, directions=tuple(sorted(directions.of_experiments(chosen).items())))
 
 
-@st.cache_data(ttl=60, max_entries=100, show_spinner=False)
-def _experiments(scope: tuple[str, str]) -> list[Experiment]:  # noqa: ARG001 - part of the key
-    return deck().mlflow.tracking.experiments(ALL)
-
-
-def as_of(rows: RunTable) -> str:
-    """When a table was read: plain text."""
-    moment = formats.moment(rows.at, st.context.timezone)[11:]
-    return t("experiments.as_of", time=moment, ago=parts.when(rows.at))
-
-
-def refresh_button(key: str, run_ids: Sequence[str] = ()) -> None:
-    """Reads what is shown anew: these runs at once, the others as the mirror comes to them."""
-    if st.button(t("experiments.refresh"), type="tertiary", icon=":material/refresh:", key=key):
-        refresh(run_ids[:_MOST_REREAD])
-        st.rerun()
+@st.cache_resource(ttl=60, max_entries=100, show_spinner=False)
+def _experiments(
+    scope: tuple[str, str],  # noqa: ARG001 - part of the key
+) -> tuple[tuple[Experiment, ...], frozenset[str]]:
+    """What MLflow lists for this person, and the ids; shared, and never written to."""
+    found = tuple(deck().mlflow.tracking.experiments(ALL))
+    return found, frozenset(e.id for e in found)
 
 
 def run(run_id: str) -> Run:
@@ -286,96 +246,8 @@ def instants(times: Iterable[datetime | None]) -> pd.Series:
     return pd.Series(pd.to_datetime(list(times), utc=True)).astype("timestamp[ms, tz=UTC][pyarrow]")
 
 
-def cells(
-    rows: RunTable, columns: Sequence[str], names: dict[str, str], parents: dict[str, str]
-) -> pd.DataFrame:
-    """What a table shows: name, status, times, then ``columns``.
-
-    Args:
-        names: experiment id → name, where more than one experiment is shown; else empty.
-        parents: run id → name, for the runs that others are nested in.
-    """
-    frame = rows.frame
-    nested = frame["parent_id"].notna()
-    shown: dict[str, Any] = {
-        "open": [t("runs.open")] * len(frame),
-        "name": [
-            (NESTED if inner else "") + name
-            for name, inner in zip(frame["name"], nested, strict=True)
-        ],
-        "status": [
-            [parts.state_name(s), t("runs.deleted")] if gone else [parts.state_name(s)]
-            for s, gone in zip(frame["status"], frame["deleted"], strict=True)
-        ],
-        "started_at": instants(frame["started_at"]),
-        "seconds": pd.to_timedelta(frame["seconds"], unit="s"),
-    }
-    if names:
-        shown["experiment"] = [names.get(e, e) for e in frame["experiment_id"]]
-    if nested.any():
-        shown["parent"] = [parents.get(p, p) if p else None for p in frame["parent_id"]]
-    made = pd.DataFrame(shown)
-    for column in columns:
-        if column in frame:
-            made[column] = frame[column]
-    return plain_frame(made)
-
-
-def config(made: pd.DataFrame, key: str) -> dict[str, Any]:
-    """How the columns of ``cells`` are drawn. Headlines are drawn as plain text."""
-    column = st.column_config
-    states = {**STATUS_COLOURS, "": "grey"}
-    looks: dict[str, Any] = {
-        "open": column.ButtonColumn("", type="tertiary", key=f"{key}_open", width=70, pinned=True),
-        "name": column.TextColumn(t("runs.column.name"), pinned=True, width="medium"),
-        "status": column.MultiselectColumn(
-            t("runs.column.status"),
-            options=[parts.state_name(s) if s else t("runs.deleted") for s in states],
-            color=list(states.values()),
-        ),
-        "started_at": column.DatetimeColumn(t("runs.column.started_at"), format="distance"),
-        "seconds": column.NumberColumn(t("runs.column.seconds"), format="localized"),
-        "experiment": column.TextColumn(t("runs.column.experiment")),
-        "parent": column.TextColumn(t("runs.column.parent")),
-    }
-    for name in made.columns:
-        kind = name.partition(".")[0]
-        if kind == "metrics":
-            looks[name] = column.NumberColumn(
-                label(name), format="%.5g", help=t("runs.column.metric")
-            )
-        elif kind in ("params", "tags"):
-            looks[name] = column.TextColumn(label(name), help=t(f"runs.column.{kind}"))
-    return looks
-
-
-def parent_names(rows: RunTable) -> dict[str, str]:
-    """The names of the runs that those in ``rows`` are nested in."""
-    frame = rows.frame
-    known = dict(zip(frame["run_id"], frame["name"], strict=True))
-    away = tuple(dict.fromkeys(p for p in frame["parent_id"].dropna() if p not in known))
-    if away:
-        found = shown(RunQuery(run_ids=away, columns=())).frame
-        known |= dict(zip(found["run_id"], found["name"], strict=True))
-    return known
-
-
 def clicked(key: str, ids: Sequence[str]) -> str | None:
     """The id of the row whose "open" was clicked in this rerun."""
     click = st.session_state.get(f"{key}_open")
     row = click["row"] if click else None
     return ids[row] if row is not None and 0 <= row < len(ids) else None
-
-
-def small_table(rows: RunTable, columns: Sequence[str], alt: str, key: str) -> str | None:
-    """A table without selection; the id of the run that was opened in this rerun."""
-    made = cells(rows, columns, {}, {})
-    st.dataframe(
-        made,
-        hide_index=True,
-        column_config=config(made, key),
-        alt=alt,
-        placeholder="",
-        key=f"{key}_{fingerprint(rows.ids)}",
-    )
-    return clicked(key, rows.ids)

@@ -66,10 +66,10 @@ class TestChoice:
     def test_a_filter_that_is_wrong_stays(self, store: Store, open_page: Open) -> None:
         app = open_page("compare")
         app.selectbox[0].set_value(store.trees)
-        app.text_input[0].set_value("metrics.acuracy > 1 AND")
+        app.text_input[0].set_value("metrics.acuracy > 1 OR")
         app.button[0].click().run()
         assert app.error
-        assert app.text_input[0].value == "metrics.acuracy > 1 AND"
+        assert app.text_input[0].value == "metrics.acuracy > 1 OR"
 
     @pytest.mark.parametrize("way", NAMES)
     def test_every_way_on_a_cold_link(self, store: Store, open_page: Open, way: str) -> None:
