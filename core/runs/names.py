@@ -7,7 +7,6 @@ from functools import cached_property
 import duckdb
 import pyarrow as pa
 
-from core.runs.asked import RunTable
 from core.runs.directions import Direction, direction
 from core.runs.select import Selected
 
@@ -128,23 +127,11 @@ def summed_up(
     return Names(len(chosen.rows), **made)
 
 
-def of_table(table: RunTable) -> Names:
-    """What the rows of a table have, counted in its columns of metrics, params and tags."""
-    made: dict[str, list[Name]] = {"metrics": [], "params": [], "tags": []}
-    for column in table.columns:
-        kind, _, name = column.partition(".")
-        if kind in made:
-            values = table.frame[column].dropna()
-            made[kind].append(Name(kind, name, len(values), values.nunique(), 0, None, None))
-    return Names(len(table.frame), **{kind: tuple(found) for kind, found in made.items()})
-
-
-def choose(names: Names | RunTable, most: int = 12) -> Choice:
+def choose(names: Names, most: int = 12) -> Choice:
     """The metrics and params that vary, at most ``most``, metrics first; all where none varies.
 
     What most runs have goes before what few have, and metrics of the machine come last.
     """
-    names = of_table(names) if isinstance(names, RunTable) else names
     candidates = names.metrics + names.params
     varying = [n for n in candidates if names.varies(n)]
     constant = tuple(n.column for n in candidates if not names.varies(n))
