@@ -77,7 +77,7 @@ def draw(ids: Sequence[str], names: dict[str, str], text: str, beside: asking.Pl
         bar.container(horizontal=True, vertical_alignment="bottom", width="content"),
         bar,
     )
-    below = st.container()
+    works, below = st.container(), st.container()
     with choosing:
         base = asking.which(ids, text)
     known, missing = _known(base)
@@ -104,7 +104,8 @@ def draw(ids: Sequence[str], names: dict[str, str], text: str, beside: asking.Pl
             groups.draw(asked, by)
         else:
             _runs(asked, choice, known, names)
-    actions.works()
+    with works:
+        actions.works()
 
 
 def _known(base: RunQuery) -> tuple[Names, InvalidInput | Plan | None]:

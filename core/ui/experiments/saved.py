@@ -76,8 +76,9 @@ def menu(now: RunQuery, *, automatic: bool) -> None:
         st.session_state.get("group_way") == t("experiments.group.but"),
         tuple(picked),
     )
+    label = t("experiments.views.label_n", n=len(there)) if there else t("experiments.views.label")
     with st.popover(
-        t("experiments.views.label", n=len(there)), icon=":material/bookmarks:", key="views_open",
+        label, icon=":material/bookmarks:", key="views_open",
         on_change="rerun",
     ) as place:  # fmt: skip
         if not place.open:
@@ -160,7 +161,8 @@ def _save(here: View) -> None:
             on_click=_do,
             args=("saved", None, here, "views_new"),
         )
-    st.caption(t("experiments.views.holds", n=len(here.run_ids)))
+    n = len(here.run_ids)
+    st.caption(t("experiments.views.holds", n=n) if n else t("experiments.views.holds_all"))
 
 
 def _do(what: str, one: Held | None, here: View, key: str) -> None:
