@@ -71,7 +71,7 @@ QUIET = 600
 """Milliseconds without a change after which a picture is taken to be whole."""
 PLANTED = """
 ([spikes, nans]) => {
-  const traces = [...document.querySelectorAll('.js-plotly-plot')].flatMap(p => p.data || []);
+  const traces = [...document.querySelectorAll('.js-plotly-plot')].flatMap(p => p._fullData || []);
   const at = new Set(), marked = new Set();
   for (const d of traces) {
     const x = Array.from(d.x || []), y = Array.from(d.y || []);

@@ -58,10 +58,10 @@ class TestChoice:
     def test_a_view_that_is_not_there_is_an_error_and_no_defect(
         self, store: Store, open_page: Open
     ) -> None:
-        app = open_page("compare", experiment=store.trees, view="ffffffff")
+        app = open_page("compare", experiment=store.trees, saved="ffffffff")
         assert not app.exception
         assert app.error
-        assert "not its experiment" in open_page("compare", view="ffffffff").error[0].value
+        assert "not its experiment" in open_page("compare", saved="ffffffff").error[0].value
 
     def test_a_filter_that_is_wrong_stays(self, store: Store, open_page: Open) -> None:
         app = open_page("compare")

@@ -19,7 +19,7 @@ from core.ui.navigation import asked, asked_all
 MOST_NAMED = 500
 """Runs that a link from elsewhere may name one by one."""
 
-_LINKED = ("runs", "view", "experiment", "q", "brush")
+_LINKED = ("runs", "saved", "experiment", "q", "brush")
 """What a link names runs by; marks go with the runs that they were made among."""
 
 Link = dict[str, str | list[str]]
@@ -34,7 +34,7 @@ def question() -> RunQuery | None:
     """
     ids = named()
     experiments = tuple(dict.fromkeys(asked_all("experiment")))
-    view = asked("view")
+    view = asked("saved")
     if ids:
         return RunQuery(run_ids=tuple(ids[:MOST_NAMED]), columns=())
     if view and not experiments:
@@ -89,4 +89,4 @@ def view_of(ids: Sequence[str], experiments: Iterable[str]) -> Link:
     view = View(name, tuple(dict.fromkeys(experiments)), run_ids=tuple(ids))
     saved = views.save(here.mlflow, view, here.actor.name)
     runs.refresh()
-    return {"experiment": saved.experiment_ids[0], "view": saved.id}
+    return {"experiment": saved.experiment_ids[0], "saved": saved.id}

@@ -71,7 +71,7 @@ def compare(picked: Sequence[str], asked: RunQuery) -> None:
     if not picked and asked.view == "active" and asked.nesting != "top":
         go("compare", experiment=",".join(asked.experiment_ids), q=asked.filter)
     saved = shared(picked, asked)
-    go("compare", experiment=saved.experiment_ids[0], view=saved.id)
+    go("compare", experiment=saved.experiment_ids[0], saved=saved.id)
 
 
 def shared(picked: Sequence[str], asked: RunQuery) -> views.View:

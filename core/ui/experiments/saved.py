@@ -116,7 +116,7 @@ def _open(there: Sequence[Held], here: View) -> None:
         if one.runs and st.button(
             t("experiments.views.compare"), key="views_compare", icon=":material/compare_arrows:"
         ):
-            go("compare", experiment=one.experiment_id, view=one.view.id)
+            go("compare", experiment=one.experiment_id, saved=one.view.id)
         # Each button carries the view as it was read when the person saw it.
         st.button(
             t("experiments.views.replace"),
