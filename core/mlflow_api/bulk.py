@@ -144,7 +144,8 @@ class Bulk:
     def metric_aggregates(self, run_ids: Sequence[str], keys: Sequence[str]) -> pa.Table:
         """What the whole histories of some metrics come to (columns of ``AGGREGATES``).
 
-        NaN is left out of all but ``count``; ``first`` and ``last`` go by step, then by time.
+        NaN is left out of all but ``count``, infinite values out of ``mean``; ``first`` and
+        ``last`` go by step, then by time.
         """
         with self._reading() as connection:
             ids, names = json.dumps(list(run_ids)), json.dumps(list(keys))
@@ -152,7 +153,8 @@ class Bulk:
         return _typed(found, AGGREGATES)
 
     def metric_tails(self, run_ids: Sequence[str], keys: Sequence[str], last: int) -> pa.Table:
-        """The means of the last values of some metrics (columns of ``TAILS``), NaN left out.
+        """The means of the last values of some metrics (columns of ``TAILS``), NaN and infinite
+        ones left out.
 
         Args:
             last: how many values.
@@ -164,9 +166,12 @@ class Bulk:
         return _typed(found.append_column("k", k), TAILS)
 
     def close(self) -> None:
-        """Let the connection go."""
-        with self._lock:
-            self._disconnect()
+        """Let the connection go, unless somebody hangs in it."""
+        if self._lock.acquire(timeout=_CONNECT_SECONDS):
+            try:
+                self._disconnect()
+            finally:
+                self._lock.release()
 
     def _ask(self, connection: "Connection", name: str, **values: str) -> pa.Table:
         statement = self._statements[name]

@@ -116,9 +116,6 @@ class ClientFeed:
         """None: through a client whole histories have to be read."""
         return
 
-    def close(self) -> None:
-        """There is nothing to let go."""
-
     def _fill(self, rest: set[str]) -> Iterator[None]:
         before: int | None = None
         while rest:

@@ -118,7 +118,3 @@ class DatabaseFeed:
     def metric_tails(self, run_ids: Sequence[str], keys: Sequence[str], last: int) -> pa.Table:
         """The means of the last values; see ``Bulk.metric_tails``."""
         return self._bulk.metric_tails(run_ids, keys, last)
-
-    def close(self) -> None:
-        """Let the connection go."""
-        self._bulk.close()

@@ -152,10 +152,10 @@ class Sync:
         self._holding.wanted.changed.set()
         with self._moved:
             self._moved.notify_all()
-        self.feed.close()
         if self.started:
             self._thread.join(_ENDING)
-        self.feed.close()  # the call that it was in may have opened a connection anew
+        if self._bulk is not None:
+            self._bulk.close()
 
     def _await(self, since: float, seconds: float, enough: Callable[[float], bool]) -> None:
         """Wait for the end of a look that began after ``since``, a failure, or what is ``enough``
@@ -241,17 +241,19 @@ class Sync:
         self._holding.arrange()
 
     def _open(self) -> None:
-        """Once: have the client open the store, which makes the tables of a new one; and see that
-        the database is this store's."""
-        if self._opened:
+        """Have the client open the store, which makes the tables of a new one; and see that the
+        database is this store's. Each is done once."""
+        if self._opened and (self._certain or isinstance(self.feed, ClientFeed)):
             return
         known = self._mlflow.tracking.experiments(ALL)
-        if self._bulk is not None and not self._certain:
+        self._opened = True
+        if self._bulk is not None and isinstance(self.feed, DatabaseFeed) and not self._certain:
             there = self._bulk.experiments()
             if any(there.get(e.id, "") != e.created_at for e in known):
                 self._use_client(t("mirror.notice.other"))
+                self._bulk.close()
                 self._bulk = None
-        self._opened = True
+            self._certain = True
 
     def _read_again(self, run_ids: list[str]) -> None:
         began = time.monotonic()
