@@ -64,8 +64,8 @@ class TestBaseline:
         registry.create_model("cells")
         registry.create_version("cells", f"models:/{own_store.model_id}", own_store.run)
         registry.set_stage("cells", 1, "Production")
-        app = open_page("run", run=own_store.other)
-        assert not app.exception
+        app = open_page("run", run=own_store.other, section="Related")
+        assert app.selectbox(key="compare_model").options == ["cells"]
         app = open_page(
             "compare",
             runs=own_store.other,

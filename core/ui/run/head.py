@@ -7,16 +7,13 @@ import streamlit as st
 from core import formats
 from core.ledger import now
 from core.mlflow_api.nouns import NOTE_TAG, Run
-from core.registry.ladder import LADDER
 from core.runs import changes, editing
 from core.texts import t
 from core.training.jobs import JOB_TAG
 from core.ui import parts, runs
-from core.ui.compare.baseline import MODEL
 from core.ui.deck import deck
 from core.ui.markup import md, safe, visible
-from core.ui.navigation import go, link
-from core.ui.registry import listed
+from core.ui.navigation import link
 from core.ui.run.writing import seen, tell, write
 
 _LONG_NOTE = 1_200
@@ -74,15 +71,6 @@ def _duration(run: Run) -> str:
 
 
 def _actions(run: Run) -> None:
-    compare = st.popover(
-        t("run.compare.label"),
-        icon=":material/compare_arrows:",
-        key="run_compare",
-        on_change="rerun",
-    )
-    if compare.open:
-        with compare:
-            _compare(run)
     with st.popover(t("run.note.label"), icon=":material/edit_note:"):
         _describe(run)
     with st.popover(t("run.rename.label"), icon=":material/edit:"):
@@ -99,30 +87,6 @@ def _actions(run: Run) -> None:
         icon="restore_from_trash" if gone else "delete",
     ):
         write(f"run_{verb}", run.id, lambda: act(deck().mlflow, [run.id]), t(f"run.{verb}.done"))
-
-
-def _compare(run: Run) -> None:
-    """Ways to the Compare page, with this run and what it is naturally held against."""
-    differences = t("compare.way.differences")
-    if run.parent_id:
-        link(
-            "compare",
-            t("run.compare.parent"),
-            icon=":material/arrow_upward:",
-            runs=f"{run.parent_id},{run.id}",
-            baseline=run.parent_id,
-            chart=differences,
-        )
-    models = [s.name for s in listed() if s.held.get(LADDER.top.name)]
-    if not models:
-        st.caption(t("run.compare.no_production"))
-        return
-    with st.form("compare_production", border=False):
-        model = st.selectbox(
-            t("run.compare.model"), models, format_func=visible, key="compare_model"
-        )
-        if st.form_submit_button(t("run.compare.production"), type="primary") and model:
-            go("compare", runs=run.id, baseline=MODEL + model, chart=differences)
 
 
 def _rename(run: Run) -> None:

@@ -3,13 +3,16 @@
 import streamlit as st
 
 from core.mlflow_api.nouns import Run
+from core.registry.ladder import LADDER
 from core.runs import query as runs_query
 from core.runs import related
 from core.runs.query import RunQuery
 from core.texts import t
 from core.ui import run_cells, runs
-from core.ui.markup import safe
+from core.ui.compare.baseline import MODEL
+from core.ui.markup import safe, visible
 from core.ui.navigation import go, link
+from core.ui.registry import listed
 
 MOST = 200
 COMPARED = 50
@@ -22,6 +25,7 @@ def draw(run: Run) -> None:
     _group(run, "children", related.children(run))
     _group(run, "siblings", related.siblings(run))
     _group(run, "replicates", related.replicates(run))
+    _production(run)
 
 
 def _parent(run: Run) -> None:
@@ -76,3 +80,19 @@ def _group(run: Run, name: str, condition: str | None) -> None:
             go("compare", runs=",".join(compared))
         if len(found.ids) > len(compared):
             st.caption(t("run.compare_some", n=len(compared), of=len(found.ids)), width="content")
+
+
+def _production(run: Run) -> None:
+    """The way to hold this run against the version of a registered model in Production."""
+    models = [s.name for s in listed() if s.held.get(LADDER.top.name)]
+    st.subheader(t("run.compare.title"), anchor=False)
+    if not models:
+        st.caption(t("run.compare.no_production"))
+        return
+    with st.form("compare_production", border=False):
+        model = st.selectbox(
+            t("run.compare.model"), models, format_func=visible, key="compare_model", width=420
+        )
+        if st.form_submit_button(t("run.compare.do"), icon=":material/compare_arrows:") and model:
+            differences = t("compare.way.differences")
+            go("compare", runs=run.id, baseline=MODEL + model, chart=differences)
