@@ -105,8 +105,8 @@ def config(made: pa.Table, key: str, directions: Mapping[str, str] | None = None
     column = st.column_config
     states = {**STATUS_COLOURS, "": "grey"}
     looks: dict[str, Any] = {
-        "open": column.ButtonColumn("", type="tertiary", key=f"{key}_open", width=70, pinned=True),
-        "name": column.TextColumn(t("runs.column.name"), pinned=True, width=230),
+        "open": column.ButtonColumn("", type="tertiary", key=f"{key}_open", width=70),
+        "name": column.TextColumn(t("runs.column.name"), pinned=True, width=200),
         "status": column.MultiselectColumn(
             t("runs.column.status"),
             options=[parts.state_name(s) if s else t("runs.deleted") for s in states],

@@ -168,4 +168,5 @@ def _show(found: GroupTable, asked: RunQuery) -> None:
 
 def _ungroup() -> None:
     st.session_state["group"] = []
-    st.session_state["group_way"] = t("experiments.group.these")
+    if st.session_state.get("group_way") == t("experiments.group.but"):
+        st.session_state["group_way"] = t("experiments.group.these")

@@ -31,8 +31,9 @@ def open_linked(ids: Sequence[str]) -> None:
         return
     view = views.load(deck().mlflow, ids[0], view_id)
     st.session_state[_OPENED] = view_id
+    plain = fields(View("", view.experiment_ids))
     for key, value in fields(view).items():
-        if key not in st.query_params:
+        if key not in st.query_params and st.session_state.get(key, plain[key]) != value:
             st.session_state[key] = value
     table.tick(view.experiment_ids, view.run_ids)
     del st.query_params["saved"]
