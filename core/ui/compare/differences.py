@@ -21,8 +21,8 @@ from core.ui.compare.shared import Compared
 from core.ui.deck import deck, read
 from core.ui.markup import plain, plain_frame, safe
 
-_BETTER, _WORSE = "#0072B2", "#D55E00"
-"""Told apart with any kind of colour vision; the words say the same."""
+_BETTER, _WORSE = "#2E86C9", "#D55E00"
+"""Told apart with any kind of colour vision, on white and on black; the words say the same."""
 
 _PAINTED = 3_000
 """Cells that are painted at most: it takes time, and nobody reads the colours of more."""
