@@ -95,7 +95,7 @@ def test_a_run_is_opened_by_a_click_on_its_line(link: str, page: Page) -> None:
     assert first
     assert second
     # The last run, which has no score, is alone on its way to the rail.
-    page.mouse.move(second["x"] - 8, second["y"] + second["height"] * 1.08)
+    page.mouse.move(second["x"] - 20, second["y"] + second["height"] * 1.08)
     expect(page.locator(".parallel .tip")).to_have_text(f"run {RUNS - 1}", timeout=SLOW)
     page.mouse.down()
     page.mouse.up()
