@@ -7,9 +7,9 @@ import numpy as np
 import plotly.graph_objects as go
 
 from core.charts.along import Axis
-from core.charts.curves import PLAIN, CurveLook, Tally, assemble, most_points, run_looks
+from core.charts.curves import MOST_LOOKS, PLAIN, CurveLook, Tally, assemble, most_points, run_looks
 from core.charts.labels import markup, run_labels
-from core.charts.look import COLOURS, DASHES, figure
+from core.charts.look import figure
 from core.charts.notes import Notes, notes
 from core.charts.panels import x_name, y_name
 from core.charts.scales import Floats, tick_text
@@ -19,7 +19,7 @@ from core.runs.bands import Band, Spread, band
 from core.runs.histories import Line
 from core.texts import t
 
-MOST_GROUPS = len(COLOURS) * len(DASHES)
+MOST_GROUPS = MOST_LOOKS
 """Groups in one figure: as many as there are looks of line."""
 
 _AREA = 0.16

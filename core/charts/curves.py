@@ -25,7 +25,7 @@ from core.charts.marks import MARKS, mark_key, mark_trace, masks
 from core.charts.notes import Notes, notes
 from core.charts.panels import TITLE, edge_name, layout, plot_height, x_name, y_name
 from core.charts.scales import Floats, tick_text, true_infinity
-from core.charts.thin import Indices, keep_extremes, smooth
+from core.charts.thin import Indices, keep_extremes, smooth, spikes
 from core.mlflow_api.histories import History
 from core.runs.histories import Line
 from core.texts import t
@@ -33,16 +33,20 @@ from core.texts import t
 MOST_POINTS = 1_200
 """Points drawn of one curve: more than a screen has columns."""
 
-ALL_POINTS = 60_000
-"""Points drawn in one figure; many runs share them."""
+MOST_LOOKS = len(COLOURS) * len(DASHES)
+"""Runs that can be told apart by their lines."""
+
+ALL_POINTS = 30_000
+"""Points drawn in one figure; many runs share them. As SVG: without a graphics card WebGL takes
+longer for as many (measured with 100 runs), and a page has few WebGL contexts."""
 
 _FEWEST_POINTS = 100
 _ALL_MARKS = 20_000
 _FEWEST_MARKS = 40
-_WEBGL_FROM = 15_000
 _WITH_DOTS = 40
 """A curve of at most this many points shows each as a dot."""
 _FAINT = 0.16
+_MOST_SPIKES = 60
 
 
 @dataclass(frozen=True)
@@ -116,7 +120,6 @@ def metric_curves(
     keys = list(dict.fromkeys(line.key for line in lines))
     axis = Axis(lines, look.along, log=look.log_x, zone=look.zone, metric=metric)
     pen = _Pen(look, most_points(len(lines), smoothed=bool(look.smoothing)), len(lines), Tally())
-    pen.webgl = min(total, pen.most * len(lines)) > _WEBGL_FROM
     traces: list[Any] = []
     shown: set[str] = set()
     for line in sorted(lines, key=lambda line: (keys.index(line.key), line.run in highlight)):
@@ -150,11 +153,14 @@ def run_looks(runs: Iterable[str]) -> dict[str, tuple[str, str]]:
     """
     taken: Counter[int] = Counter()
     looks = {}
-    for run in sorted(set(runs)):
+    unique = sorted(set(runs))
+    # Beyond that, looks repeat whatever is done, and dashes only make it harder to see.
+    dashes = DASHES if len(unique) <= MOST_LOOKS else DASHES[:1]
+    for run in unique:
         start = zlib.crc32(run.encode("utf-8", "replace"))
         order = [(start + i) % len(COLOURS) for i in range(len(COLOURS))]
         colour = min(order, key=lambda i: taken[i])
-        looks[run] = (COLOURS[colour], DASHES[taken[colour] % len(DASHES)])
+        looks[run] = (COLOURS[colour], dashes[taken[colour] % len(dashes)])
         taken[colour] += 1
     return looks
 
@@ -196,7 +202,11 @@ class _Pen:
     most: int
     curves: int
     tally: Tally
-    webgl: bool = False
+
+    @property
+    def width(self) -> float:
+        """Of a line, in pixels: many need thin ones."""
+        return 1.8 if self.curves <= MOST_LOOKS else 1.2
 
     def draw(self, stroke: Stroke, history: History, laid: Laid) -> list[Any]:
         """The traces of one curve."""
@@ -211,14 +221,13 @@ class _Pen:
         at = self._kept(raw, off, laid)
         self.tally.finite += int((~off).sum())
         self.tally.drawn += int((~off[at]).sum())
-        kind = go.Scattergl if self.webgl else go.Scatter
-        line = {"color": stroke.colour, "dash": stroke.dash, "width": 1.8}
+        line = {"color": stroke.colour, "dash": stroke.dash, "width": self.width}
         traces = []
         smoothed = raw
         if self.look.smoothing:
             faint = {"color": stroke.colour, "width": 1}
             traces.append(
-                kind(
+                go.Scatter(
                     x=laid.x(rows[at]),
                     y=raw[at],
                     mode="lines",
@@ -234,7 +243,7 @@ class _Pen:
         fields = [history.steps[rows[at]]] if self.look.along != "step" else []
         fields += [raw[at]] if self.look.smoothing else []
         traces.append(
-            kind(
+            go.Scatter(
                 x=laid.x(rows[at]),
                 y=smoothed[at],
                 **_dots(smoothed[at], stroke.colour),
@@ -263,6 +272,8 @@ class _Pen:
         """The points that are drawn, with one that is off in each gap."""
         finite = np.flatnonzero(~off)
         kept = finite[keep_extremes(values[finite], self.most, laid.place[finite])]
+        if kept.size < finite.size:
+            kept = np.union1d(kept, finite[spikes(values[finite], _MOST_SPIKES)])
         if laid.also is not None and kept.size < finite.size:
             sideways = keep_extremes(laid.also[finite], self.most // 2, laid.place[finite])
             kept = np.union1d(kept, finite[sideways])
@@ -364,8 +375,9 @@ def sentences(tally: Tally, total: int, look: CurveLook) -> list[str]:
 
 
 def _about_legend(runs: int) -> list[str]:
-    looks = len(COLOURS) * len(DASHES)
-    said = [t("charts.notes.colours_repeat", n=runs, looks=looks)] if runs > looks else []
+    said = []
+    if runs > MOST_LOOKS:
+        said.append(t("charts.notes.colours_repeat", n=runs, looks=len(COLOURS)))
     if runs > LEGEND_LIMIT:
         said.append(t("charts.notes.legend_left_out", n=runs))
     return said

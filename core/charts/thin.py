@@ -37,6 +37,25 @@ def keep_extremes(values: Floats, most: int, at: NDArray[np.number] | None = Non
     return np.unique(np.concatenate([starts, lowest, highest, ends]))
 
 
+def spikes(values: Floats, most: int) -> Indices:
+    """Positions of at most ``most`` points that stand far out from both their neighbours, in order.
+
+    A bucket keeps its lowest and highest point; where two spikes fall into one, the lesser is kept
+    by this. Far is ten times the median difference between neighbours.
+
+    Args:
+        values: finite numbers.
+    """
+    if len(values) < 3:
+        return np.empty(0, dtype=np.intp)
+    rise = np.diff(values / 64)  # the largest numbers there are must not differ by infinity
+    before, after = rise[:-1], -rise[1:]
+    out = np.where((before > 0) == (after > 0), np.minimum(np.abs(before), np.abs(after)), 0.0)
+    found = np.flatnonzero(out > 10 * np.median(np.abs(rise)))
+    largest = found[np.argsort(-out[found], kind="stable")[:most]]
+    return np.sort(largest) + 1
+
+
 def _starts(at: NDArray[np.number], most: int) -> Indices:
     """Where each of at most ``most`` buckets begins."""
     place = at.astype(float)

@@ -1,6 +1,7 @@
 """Metric histories read from MLflow's database: milliseconds for 10,000 points of a run."""
 
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -41,6 +42,7 @@ class BulkHistories:
         self._count = self._sql(sa.select(sa.func.count()).where(*asked))
         self._lock = threading.Lock()
         self._idle: list[Connection] = []
+        weakref.finalize(self, _close, self._idle)
 
     def _sql(self, statement: object) -> str:
         """SQL with the run, the metric and perhaps a step as its parameters, in this order."""
@@ -83,12 +85,6 @@ class BulkHistories:
                     )
             return _history(fetch(connection, self._whole, (run_id, key)))
 
-    def close(self) -> None:
-        """Let the connections go."""
-        with self._lock:
-            while self._idle:
-                self._idle.pop().close()
-
     @contextmanager
     def _connection(self) -> Iterator["Connection"]:
         from adbc_driver_manager.dbapi import Error
@@ -106,6 +102,11 @@ class BulkHistories:
             raise BulkFailed(str(error)[:500]) from error
         with self._lock:
             self._idle.append(connection)
+
+
+def _close(connections: "list[Connection]") -> None:
+    while connections:
+        connections.pop().close()
 
 
 def _history(table: pa.Table) -> History:

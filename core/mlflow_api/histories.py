@@ -165,12 +165,13 @@ def _after(client: "MlflowClient", run_id: str, key: str, offset: int) -> list[A
 
     store = client._tracking_client.store  # noqa: SLF001 - the public client always reads all
     found: list[Any] = []
-    token: str | None = SearchUtils.create_page_token(offset)
-    while token:
+    token = SearchUtils.create_page_token(offset) if offset else None
+    while True:
         page = store.get_metric_history(run_id, key, max_results=_PAGE, page_token=token)
         found += page
         token = page.token
-    return found
+        if not token:
+            return found
 
 
 def _of(points: Sequence[Any]) -> History:

@@ -254,7 +254,7 @@ def highlight(key: str, of: Sequence[Wanted]) -> tuple[str, ...]:
         key=key,
         bind="query-params",
         placeholder=t("curves.highlight_place"),
-        width=360,
+        width=280,
     )
     return tuple(ids[label] for label in picked)
 

@@ -2,22 +2,19 @@
 
 import io
 import json
-import threading
-import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from core.errors import Conflict, InvalidInput, OutcomeUnknown, ServerSlow
+from core.errors import Conflict, InvalidInput, OutcomeUnknown
 from core.mlflow_api import Mlflow, connect
-from core.mlflow_api.nouns import DatasetInput, MetricPoint
+from core.mlflow_api.nouns import DatasetInput
 from core.people import Actor
 from core.registry.register import folders, register, source_of_folder, source_of_model
 from core.runs import changes, editing, inputs, preview
-from core.runs.curves import Histories, Wanted
+from core.runs.histories import Wanted
 from core.runs.preview import Kind
 from core.settings import load
 
@@ -42,69 +39,6 @@ def a_run(mlflow: Mlflow, experiment: str, metrics: dict[str, list[float]]) -> W
     mlflow.gateway.write("logging", log)
     mlflow.tracking.set_status(made.id, "FINISHED")
     return Wanted(made.id, "r", True, frozenset(metrics))
-
-
-class TestHistories:
-    def test_points_progress_and_caps(self, mlflow: Mlflow) -> None:
-        where = mlflow.tracking.create_experiment("histories")
-        runs = [a_run(mlflow, where, {"a": [1.0, 2.0], "b": [3.0]}) for _ in range(3)]
-        told: list[tuple[int, int]] = []
-        reader = Histories(mlflow)
-        found = reader.curves(runs, ["a", "b"], lambda n, of: told.append((n, of)))
-        assert (found.read, found.existing) == (6, 6)
-        assert told == [(i, 6) for i in range(1, 7)]
-        assert len(found.points) == 9
-        assert found.single == ("b",)
-        assert list(found.points.columns) == ["run_id", "run_name", "key", "step", "value", "at"]
-        assert reader.curves(runs, ["a"], most=2).read == 2
-
-    def test_what_has_ended_is_read_once(
-        self, mlflow: Mlflow, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        where = mlflow.tracking.create_experiment("once")
-        run = a_run(mlflow, where, {"a": [1.0, 2.0]})
-        reader = Histories(mlflow)
-        first = reader.curves([run], ["a"])
-
-        def fail(*_: object) -> None:
-            raise AssertionError("asked again")
-
-        monkeypatch.setattr(mlflow.tracking, "metric_history", fail)
-        pd.testing.assert_frame_equal(reader.curves([run], ["a"]).points, first.points)
-
-    def test_a_failure_rises(self, mlflow: Mlflow) -> None:
-        gone = Wanted("no id", "gone", True, frozenset({"a"}))
-        with pytest.raises(InvalidInput):
-            Histories(mlflow).curves([gone], ["a"])
-
-    def test_a_failure_does_not_wait_for_the_others(
-        self, mlflow: Mlflow, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        go = threading.Event()
-
-        def answer(run_id: str, _: str) -> list[MetricPoint]:
-            if run_id == "bad":
-                raise ServerSlow("too slow")
-            go.wait(20)
-            return []
-
-        monkeypatch.setattr(mlflow.tracking, "metric_history", answer)
-        began = time.monotonic()
-        wanted = [Wanted(i, i, True, frozenset({"a"})) for i in ("hangs", "bad")]
-        with pytest.raises(ServerSlow):
-            Histories(mlflow).curves(wanted, ["a"])
-        go.set()
-        assert time.monotonic() - began < 10
-
-    def test_what_two_sessions_read_at_once_counts_once(self, mlflow: Mlflow) -> None:
-        reader = Histories(mlflow)
-        points = [MetricPoint(i, 1.0, datetime.now(UTC)) for i in range(5)]
-        reader._keep("run", "a", points)
-        reader._keep("run", "a", points)
-        assert reader._points == 5
-
-    def test_nothing(self, mlflow: Mlflow) -> None:
-        assert Histories(mlflow).curves([], ["a"]).points.empty
 
 
 class TestChanges:

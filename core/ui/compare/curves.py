@@ -35,7 +35,7 @@ def draw(compared: Compared) -> None:
             key="curve",
             bind="query-params",
             max_selections=curves.MOST_METRICS,
-            width=420,
+            width=360,
         )
         by = _group_by(compared)
         place = st.container(width="content")
@@ -77,7 +77,7 @@ def _group_by(compared: Compared) -> str:
     columns = [n.column for n in names.params]
     columns += [n.column for n in names.tags if not n.name.startswith("mlflow.")]
     picked = st.selectbox(
-        t("curves.groups.by"), [*fixed, *columns], key="group_by", bind="query-params", width=220
+        t("curves.groups.by"), [*fixed, *columns], key="group_by", bind="query-params", width=200
     )
     return fixed.get(picked, picked)
 
