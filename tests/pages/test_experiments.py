@@ -418,6 +418,18 @@ class TestViews:
         app.button(key="views_delete").click().run()
         assert not views.held([mlflow.tracking.experiment(own_store.trees)])
 
+    def test_a_view_of_many_runs_stays_in_the_link_while_they_are_ticked(
+        self, own_store: Store, open_page: Open, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("core.ui.experiments.table.MOST_IN_LINK", 1)
+        ids = (own_store.other, own_store.run)
+        view = views.View("Two", (own_store.trees,), run_ids=ids)
+        saved = views.save(deck().mlflow, view, "ada")
+        app = open_page("experiments", experiment=own_store.trees, saved=saved.id)
+        assert "2 runs: **" in drawn(app)
+        assert app.run().query_params["saved"] == saved.id
+        assert "saved" not in tick(app, [0]).query_params
+
     def test_a_link_to_no_view(self, store: Store, open_page: Open) -> None:
         app = open_page("experiments", experiment=store.trees, saved="nothing1")
         assert not app.exception

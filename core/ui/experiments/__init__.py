@@ -124,6 +124,7 @@ def _runs(asked: RunQuery, choice: columns.Choice, known: Names, names: dict[str
     rows = table.held(asked)
     made = table.made(rows, asked, names if len(names) > 1 else {})
     picked = table.draw(made, asked, known)
+    saved.keep_link(picked)
     table.say(rows, asked, choice)
     with bar:
         actions.bar(made, rows, picked, asked)

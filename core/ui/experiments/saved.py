@@ -16,7 +16,7 @@ from core.ui.experiments import table
 from core.ui.markup import md, visible
 from core.ui.navigation import asked, go
 
-_OPENED = "_opened_view"
+_OPENED, _TICKED = "_opened_view", "_opened_ticks"
 
 
 def open_linked(ids: Sequence[str]) -> None:
@@ -36,7 +36,15 @@ def open_linked(ids: Sequence[str]) -> None:
         if key not in st.query_params and st.session_state.get(key, plain[key]) != value:
             st.session_state[key] = value
     table.tick(view.experiment_ids, view.run_ids)
-    del st.query_params["saved"]
+    st.session_state[_TICKED] = frozenset(view.run_ids)
+    if len(view.run_ids) <= table.MOST_IN_LINK:
+        del st.query_params["saved"]  # all that it says stands in the link itself
+
+
+def keep_link(picked: Sequence[str]) -> None:
+    """The link names a view for the runs ticked in it, as long as these are ticked."""
+    if asked("saved") and frozenset(picked) != st.session_state.get(_TICKED):
+        del st.query_params["saved"]
 
 
 def fields(view: View) -> dict[str, object]:
@@ -164,6 +172,8 @@ def _save(here: View) -> None:
         )
     n = len(here.run_ids)
     st.caption(t("experiments.views.holds", n=n) if n else t("experiments.views.holds_all"))
+    if n > table.MOST_IN_LINK:
+        st.caption(t("experiments.views.beyond", n=n, most=table.MOST_IN_LINK))
 
 
 def _do(what: str, one: Held | None, here: View, key: str) -> None:
