@@ -1,12 +1,11 @@
 """Outside text on its way into a figure: names, values and keys that other people chose.
 
-Plotly reads a small HTML (``<b>``, ``<a href>``, ``<br>``) in legends, hover texts, titles and the
-tick labels of ordinary axes, LaTeX between dollar signs, and ``%{…}`` in hover templates; tick
-labels of parallel coordinates are drawn as they are. `markup` is for the first, `literal` for the
-second, and nothing else may put outside text into a figure.
+Plotly reads a small HTML (``<b>``, ``<a href>``, ``<br>``) in legends, hover texts, titles and tick
+labels, LaTeX between dollar signs, and ``%{…}`` in hover templates: `markup` is for these, and
+nothing else may put outside text into a Plotly figure. Parallel coordinates, which a component of
+ours draws, set `clean` text as text.
 """
 
-import re
 import unicodedata
 from collections import Counter
 from collections.abc import Collection, Sequence
@@ -24,8 +23,6 @@ _INVISIBLE = frozenset("\u00ad\u180e\u200b\u2060\ufeff")
 _ENTITIES = str.maketrans(
     {"&": "&amp;", "<": "&lt;", ">": "&gt;", "$": "&#36;", "#": "&#35;", "%": "&#37;"}
 )
-# Streamlit's theme writes its colours over these wherever they stand in a figure, texts included.
-_THEME_COLOUR = re.compile(r"#(?=0000\d\d)")
 _PREFIXES = {"params.": "param", "metrics.": "metric", "tags.": "tag", "attributes.": "attribute"}
 
 
@@ -54,11 +51,6 @@ def _visible(char: str) -> str:
 def markup(text: object, length: int | None = None) -> str:
     """`clean` text that Plotly draws letter by letter where it would read markup."""
     return clean(text, length).translate(_ENTITIES)
-
-
-def literal(text: object, length: int | None = None) -> str:
-    """`clean` text for the tick labels of parallel coordinates, which Plotly draws as they are."""
-    return _THEME_COLOUR.sub("#\u2060", clean(text, length))
 
 
 def column_labels(columns: Sequence[str]) -> dict[str, str]:

@@ -49,12 +49,6 @@ def colours_by(keys: Iterable[str]) -> dict[str, tuple[str, str]]:
     }
 
 
-def colour_scale() -> list[list[object]]:
-    """`SEQUENTIAL` as Plotly wants it."""
-    last = len(SEQUENTIAL) - 1
-    return [[i / last, colour] for i, colour in enumerate(SEQUENTIAL)]
-
-
 def figure(traces: Iterable[Any], height: int, shows: str = "", **layout: Any) -> go.Figure:
     """A figure of ``height`` pixels in our look.
 

@@ -4,16 +4,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import plotly.graph_objects as go
 from pandas import DataFrame
 
 from core.charts.labels import markup
-from core.charts.look import COLOURS, GREY, colour_scale, legend_below
+from core.charts.look import COLOURS, GREY
 from core.charts.scales import Floats, Reading, category_labels, read, scale
 from core.texts import t
-
-_GREY_SHARE = 0.04
-"""The part of a colour scale's low end that is grey, where some runs have no value."""
 
 _BAR = 220
 """Pixels of a colour bar: it has to fit a telephone."""
@@ -71,51 +67,6 @@ class Paint:
             **place,
         }
 
-    def line(self, title: str) -> dict[str, Any]:
-        """``line`` of a parallel coordinates trace."""
-        if self.groups:
-            last = len(self.groups) - 1
-            stops = [[i / max(1, last), group.colour] for i, group in enumerate(self.groups)]
-            return {
-                "color": self.at,
-                "cmin": 0,
-                "cmax": max(1, last),
-                "colorscale": stops if last else [[0, stops[0][1]], [1, stops[0][1]]],
-                "showscale": False,
-            }
-        at, floor, stops = self.at, self.low, colour_scale()
-        bar = self.bar(title, y=-0.03, yanchor="top")
-        if self.missing:
-            # Lines have one scale for all: its lowest end becomes the grey of those without.
-            floor = self.low - _GREY_SHARE * (self.high - self.low) / (1 - _GREY_SHARE)
-            at = np.where(np.isnan(at), floor, at)
-            start = _GREY_SHARE * 0.999
-            coloured = [[start + (1 - start) * float(str(x)), colour] for x, colour in stops]
-            stops = [[0, GREY], [start, GREY], *coloured]
-        return {
-            "color": at,
-            "cmin": floor,
-            "cmax": self.high,
-            "colorscale": stops,
-            "showscale": True,
-            "colorbar": bar,
-        }
-
-    def legend_traces(self) -> list[Any]:
-        """Empty traces that put the groups into the legend, for a figure that has none itself."""
-        return [
-            go.Scatter(
-                x=[None],
-                y=[None],
-                mode="lines",
-                line={"color": group.colour, "width": 3},
-                name=markup(group.label),
-                hoverinfo="skip",
-                showlegend=True,
-            )
-            for group in self.groups
-        ]
-
 
 def paint(runs: DataFrame, column: str) -> Paint:
     """How ``column`` colours the rows of ``runs``."""
@@ -146,21 +97,6 @@ def paint(runs: DataFrame, column: str) -> Paint:
     for i, group in enumerate(groups):
         at[group.rows] = i
     return Paint(column, reading, at, 0.0, max(1.0, len(groups) - 1.0), (), tuple(groups), others)
-
-
-def keys_of(painted: Paint | None, name: str) -> dict[str, Any]:
-    """Layout of a figure with `Paint.legend_traces`: the legend, and its axes hidden."""
-    if painted is None or not painted.groups:
-        return {}
-    hidden = {"visible": False, "fixedrange": True}
-    still = {"itemclick": False, "itemdoubleclick": False}
-    title = {"title": {"text": markup(name)}}
-    return {
-        "showlegend": True,
-        "legend": legend_below(**still, **title),
-        "xaxis": hidden,
-        "yaxis": hidden,
-    }
 
 
 def colour_sentences(painted: Paint, name: str) -> list[str]:

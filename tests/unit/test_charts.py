@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.charts import metric_over_versions, scatter
-from core.charts.labels import clean, distinct, literal, markup, run_labels
+from core.charts.labels import clean, distinct, markup, run_labels
 from core.charts.look import GREY
 from core.charts.scales import read, scale, tick_text
 from core.texts import keys, t
@@ -47,9 +47,9 @@ def test_a_lone_surrogate_does_not_break_the_figure() -> None:
     assert "\\ud800" not in figure.to_json()
 
 
-@pytest.mark.parametrize("written", [markup, literal])
-def test_no_name_is_taken_for_one_of_the_theme_s_colours(written: Any) -> None:
-    assert "#000001" not in written("run #000001")
+def test_no_name_is_taken_for_one_of_the_theme_s_colours() -> None:
+    # Streamlit's theme writes its colours over these wherever they stand in a figure.
+    assert "#000001" not in markup("run #000001")
 
 
 def test_equal_texts_are_told_apart_without_taking_another_s_name() -> None:
