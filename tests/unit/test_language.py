@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import duckdb
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.errors import InvalidInput
@@ -428,6 +428,114 @@ def test_any_text_is_read_or_refused(text: str) -> None:
     assert position in range(len(text) + 1)
 
 
+WORDS = st.sampled_from(
+    [
+        "metrics.loss",
+        "lr",
+        "opt",
+        "loss",
+        "tags.team",
+        "status",
+        "deleted",
+        "duration",
+        "parent",
+        "start_time",
+        "experiment",
+        "registered",
+        "dataset.name",
+        "best(loss)",
+        "isnan(loss)",
+        "ago(1d)",
+        "now()",
+        "'2026-11-01'",
+        "'x'",
+        '"opt"',
+        "'%'",
+        "1",
+        "0.5",
+        "-1",
+        "2h",
+        "TRUE",
+        "NULL",
+        "=",
+        "!=",
+        "<",
+        ">=",
+        "+",
+        "-",
+        "*",
+        "/",
+        "AND",
+        "OR",
+        "NOT",
+        "IN",
+        "LIKE",
+        "ILIKE",
+        "RLIKE",
+        "BETWEEN",
+        "IS",
+        "(",
+        ")",
+        ",",
+        "('x')",
+        "(1,2)",
+    ]
+)
+
+
+@settings(max_examples=1500, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(WORDS, max_size=8).map(" ".join))
+def test_what_can_be_read_can_be_answered(database: duckdb.DuckDBPyConnection, text: str) -> None:
+    try:
+        compiled(text)
+    except InvalidInput:
+        return
+    assert set(found(database, text)) <= set("abcd")
+
+
+ATOMS = (
+    "metrics.loss < 1", "metrics.loss != 0.5", "metrics.loss IS NULL", "lr > 0.01", "opt = 'adam'",
+    "opt NOT LIKE 'a%'", "deleted", "parent IS NULL", "registered = 'beer'", "duration > 1h",
+    "best(loss) < 0.5", "dataset.context != 'eval'", "metrics.val_loss - metrics.loss < 0",
+    "start_time = '2026-11-01'", "tags.size IN (9, 11)", "experiment LIKE 'w%'", "isnan(val_loss)",
+)  # fmt: skip
+TREES = st.recursive(
+    st.sampled_from(ATOMS),
+    lambda part: (
+        st.tuples(st.sampled_from(["AND", "OR"]), part, part) | st.tuples(st.just("NOT"), part)
+    ),
+    max_leaves=6,
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(TREES)
+def test_and_or_not_are_those_of_three_values(
+    database: duckdb.DuckDBPyConnection, made: object
+) -> None:
+    """Unknown lies between false and true: AND takes the lesser, OR the greater of two."""
+
+    def text(part: object) -> str:
+        match part:
+            case ("NOT", inner):
+                return f"NOT ({text(inner)})"
+            case (word, left, right):
+                return f"({text(left)}) {word} ({text(right)})"
+        return str(part)
+
+    def value(part: object, run: str) -> int:
+        match part:
+            case ("NOT", inner):
+                return -value(inner, run)
+            case ("AND", left, right):
+                return min(value(left, run), value(right, run))
+            case ("OR", left, right):
+                return max(value(left, run), value(right, run))
+        return (run in found(database, str(part))) - (run in found(database, f"NOT ({part})"))
+
+    assert found(database, text(made)) == "".join(r for r in "abcd" if value(made, r) == 1)
+
+
 def test_length_depth_and_names_are_bounded(database: duckdb.DuckDBPyConnection) -> None:
     assert found(database, " AND ".join(["metrics.loss < 1"] * 400)) == "a"
     assert found(database, " OR ".join(["metrics.loss < 1"] * 400)) == "a"
@@ -439,6 +547,9 @@ def test_length_depth_and_names_are_bounded(database: duckdb.DuckDBPyConnection)
         "-" * 900 + "1 < lr",
     ):
         assert fault(deep).position is not None
+    for sign in "+-*/":
+        assert found(database, f"metrics.loss < 1{f'{sign} 1 ' * 20}") in ("", "a", "ad")
+        assert "arithmetic" in fault(f"{f'1 {sign} ' * 2400}lr > 1").what
     wide = " OR ".join(f"metrics.m{i} > 1" for i in range(61))
     assert "60" in fault(wide).what
     assert found(database, wide.replace("metrics.m60 > 1", "metrics.m59 > 1")) == ""

@@ -84,6 +84,8 @@ class Operands:
     def _refuse_name(self, node: exp.Expr) -> None:
         """Refuse ``metrics.val-loss`` where there is a metric "val-loss"."""
         found = self.numbers(node)
+        if not found:
+            return
         inside = self._pieces[found[0] : found[-1] + 1]
         whole = "".join(p.text for p in inside)
         if inside[-1].at + len(inside[-1].text) != inside[0].at + len(whole):

@@ -111,7 +111,7 @@ class _Conditions:
         inner = self.condition(node)
         if isinstance(node, exp.In) and isinstance(inner, tree.OneOf):
             # sqlglot makes the same of NOT x IN (…) and x NOT IN (…).
-            last = max(n for n in self._operands.numbers(node.this))
+            last = max(self._operands.numbers(node.this))
             if self._pieces[last + 1].upper == "NOT":
                 return tree.OneOf(inner.left, inner.values, negated=True)
         return tree.Not(inner)
@@ -127,7 +127,7 @@ class _Conditions:
 
     def _after(self, left: exp.Expr) -> int:
         """Where the right side of a comparison begins."""
-        behind = max(self._operands.numbers(left)) + 1
+        behind = max(self._operands.numbers(left), default=-1) + 1
         return next(p.at for p in self._pieces[behind:] if p.kind != "sign")
 
     def _like(self, node: exp.Expr) -> tree.Like:

@@ -19,6 +19,8 @@ LONGEST = 10_000
 """Characters in a filter."""
 DEEPEST = 20
 """Parentheses, NOT and signs inside one another: sqlglot's parser calls itself for each."""
+LONGEST_SUM = 50
+"""Signs of arithmetic in one comparison: each is one step deeper into the tree."""
 
 _SINGLE = r"'(?:''|\\'|[^'])*'"
 _DOUBLE = r'"(?:""|\\"|[^"])*"'
@@ -173,9 +175,15 @@ def _no_piece(text: str, at: int) -> InvalidInput:
 
 def _check_nesting(found: list[Piece]) -> None:
     opened: list[Piece] = []
-    prefixes = 0
+    prefixes = sums = 0
     for piece in found:
         prefixes = prefixes + 1 if piece.upper == "NOT" or piece.text in ("-", "+") else 0
+        if piece.text in ("+", "-", "*", "/"):
+            sums += 1
+        elif piece.upper in KEYWORDS or piece.text == ",":  # the next condition, or value
+            sums = 0
+        if sums > LONGEST_SUM:
+            raise invalid(t("query.error.long_sum", most=LONGEST_SUM), piece.at)
         if piece.text == "(":
             opened.append(piece)
         elif piece.text == ")":
