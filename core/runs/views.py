@@ -206,6 +206,7 @@ def _read(experiment_id: str, view_id: str, raw: str) -> Held | None:
     """The view in a tag's text, without its run ids; None where it cannot be read."""
     try:
         fields = json.loads(raw)
+        json.dumps(fields, ensure_ascii=False).encode()  # half a character cannot be drawn
         view = View(
             name=str(fields["name"]),
             experiment_ids=tuple(map(str, fields["experiment_ids"])) or (experiment_id,),
@@ -218,10 +219,13 @@ def _read(experiment_id: str, view_id: str, raw: str) -> Held | None:
             all_but=bool(fields["all_but"]),
             id=view_id,
             by=str(fields["by"]),
-            at=datetime.fromisoformat(fields["at"]) if fields["at"] else None,
+            at=datetime.fromisoformat(fields["at"]).astimezone(UTC) if fields["at"] else None,
         )
         n = int(fields["runs"]["n"]) if "runs" in fields else 0
-    except (ValueError, TypeError, KeyError, AttributeError, StopIteration):
+    except (
+        ValueError, TypeError, KeyError, AttributeError, StopIteration, RecursionError,
+        OverflowError,
+    ):  # fmt: skip
         return None  # anybody may write such a tag
     return Held(view, experiment_id, raw, n)
 

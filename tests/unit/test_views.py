@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
@@ -152,6 +153,35 @@ class TestStore:
         assert views.held([mlflow.tracking.experiment(where)]) == []
         with pytest.raises((InvalidInput, NotFound)):
             views.load(mlflow, where, "abcdefgh")
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            {"name": "\ud800"},
+            {"filter": "a\udc00"},
+            {"runs": {"n": float("inf")}},
+            {"columns": "deep"},
+        ],
+    )
+    def test_views_that_would_break_a_page_are_left_out(
+        self, mlflow: Mlflow, where: str, wrong: dict[str, object]
+    ) -> None:
+        fields = json.loads(views.written(a_view(where, id="abcdefgh"))[PREFIX + "abcdefgh"])
+        text = json.dumps({**fields, **wrong}).replace('"deep"', "[" * 9000 + "]" * 9000)
+        mlflow.tracking.set_experiment_tag(where, PREFIX + "abcdefgh", text)
+        assert views.held([mlflow.tracking.experiment(where)]) == []
+        with pytest.raises(InvalidInput, match="cannot be read"):
+            views.load(mlflow, where, "abcdefgh")
+
+    def test_a_time_without_a_zone_can_be_compared_with_others(
+        self, mlflow: Mlflow, where: str
+    ) -> None:
+        fields = json.loads(views.written(a_view(where, id="abcdefgh"))[PREFIX + "abcdefgh"])
+        text = json.dumps({**fields, "at": "2026-01-02T03:04:05"})
+        mlflow.tracking.set_experiment_tag(where, PREFIX + "abcdefgh", text)
+        [one] = views.held([mlflow.tracking.experiment(where)])
+        assert one.view.at is not None
+        assert one.view.at < datetime.now(UTC)
 
     @pytest.mark.parametrize("wrong", ["", "../x", "abcdefg1", "x" * 500])
     def test_a_link_to_no_view(self, mlflow: Mlflow, where: str, wrong: str) -> None:
