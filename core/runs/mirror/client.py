@@ -51,6 +51,8 @@ class ClientFeed:
         self._holding = holding
         self._stages: dict[str, str] = {}
         self._filled: set[str] = set()
+        self._reached: dict[str, int] = {}
+        """How far back in time experiments were read that are not filled yet."""
         self._size = _FIRST_PAGE
         self._passes: dict[bool, _Pass] = {}
         self._wanted_turn = False
@@ -93,7 +95,8 @@ class ClientFeed:
         here.seen |= batch.ids()
         if here.token is None:
             del self._passes[some]
-            held = self._holding.run_ids(group, here.newest)
+            # Over all: runs of experiments that are gone for good are in none of the group.
+            held = self._holding.run_ids(group if some else None, here.newest)
             missing = [i for i in held if i not in here.seen]
             began = time.monotonic()
             found = self.read(missing)
@@ -117,47 +120,43 @@ class ClientFeed:
         return
 
     def _fill(self, rest: set[str]) -> Iterator[None]:
-        before: int | None = None
         while rest:
             group = frozenset(self._holding.wanted.now() & rest) or frozenset(rest)
-            whole = len(group) == len(rest)
-            finished, oldest = yield from self._pages(group, rest, before if whole else None)
+            finished = yield from self._pages(group, rest)
             if finished:
                 rest -= group
                 self._filled |= group
-            elif whole:
-                before = oldest
+                for experiment in group:
+                    self._reached.pop(experiment, None)
 
-    def _pages(
-        self, group: frozenset[str], rest: set[str], before: int | None
-    ) -> Generator[None, None, tuple[bool, int | None]]:
-        """Read the group's runs down from a start time.
+    def _pages(self, group: frozenset[str], rest: set[str]) -> Generator[None, None, bool]:
+        """Read the group's runs, from where an earlier attempt came to.
 
         Returns:
-            Whether it came to the end, and the start time that it came to: where a page begins to
-            want others, those go first.
+            Whether it came to the end: where a page begins to want others, those go first.
         """
+        reached = [self._reached.get(experiment) for experiment in group]
+        before = None if None in reached else max(r for r in reached if r is not None)
         text = "" if before is None else f"attributes.start_time <= {before}"
         token: str | None = None
-        oldest, size = before, _FIRST_PAGE
+        size = _FIRST_PAGE
         while True:
             began = time.monotonic()
             try:
                 batch, token = self._tracking.search_batch(sorted(group), text, size, token)
             except ServerSlow:
-                if size <= _FIRST_PAGE:
-                    raise
-                self._size = size = max(_FIRST_PAGE, size // 4)
-                continue
+                self._size = max(_FIRST_PAGE, size // 4)
+                raise
             self._size = size = _next_size(batch, size, time.monotonic() - began)
             self._holding.write(batch, began)
-            lowest = pc.min(batch.runs.column("start_time")).as_py()
-            oldest = oldest if lowest is None else lowest
+            oldest = pc.min(batch.runs.column("start_time")).as_py()
+            if oldest is not None:
+                self._reached |= dict.fromkeys(group, oldest)
             yield
             if token is None:
-                return True, oldest
+                return True
             if self._holding.wanted.now() & (rest - group):
-                return False, oldest
+                return False
 
     def _news(self) -> Iterator[None]:
         now = int(time.time() * 1000)
