@@ -92,14 +92,17 @@ class Bulk:
         self._workspace = os.environ.get("MLFLOW_WORKSPACE", "").strip() or "default"
         self._lock = threading.Lock()
         self._connection: Connection | None = None
+        self._opened = 0
 
     def version(self) -> int | None:
-        """A number that differs once somebody else has written; None where there is none."""
+        """A number that differs once somebody else has written, and after a failure; None where
+        there is none."""
         if self.dialect != "sqlite":
             return None
         with self._reading() as connection:
             table = fetch(connection, "PRAGMA data_version", ())
-        return int(table.column(0)[0].as_py())
+            # SQLite counts for each connection alone, and begins anew with the next one.
+            return self._opened << 32 | int(table.column(0)[0].as_py())
 
     def experiments(self) -> dict[str, datetime | None]:
         """All experiments of the workspace, deleted ones too: id → when it was made."""
@@ -189,6 +192,7 @@ class Bulk:
             try:
                 if self._connection is None:
                     self._connection = open_connection(self._url)
+                    self._opened += 1
                 yield self._connection
                 # A reader of SQLite that stays in its transaction keeps every writer waiting.
                 self._connection.rollback()

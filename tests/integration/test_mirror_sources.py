@@ -195,6 +195,24 @@ def test_a_database_that_is_gone_or_none_is_said(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("*.db"))
 
 
+def test_what_was_written_while_the_connection_was_lost_makes_another_version(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "store.db"
+    with closing(sqlite3.connect(file)) as writer:
+        writer.execute("CREATE TABLE t (x)")
+        writer.commit()
+        bulk = Bulk(f"sqlite:///{file}")
+        seen = bulk.version()
+        assert bulk.version() == seen
+        writer.execute("INSERT INTO t VALUES (1)")
+        writer.commit()
+        with pytest.raises(BulkFailed):
+            bulk.heads()
+        assert bulk.version() != seen
+        bulk.close()
+
+
 def test_bulk_reads_never_write(tmp_path: Path, sqlite: Pair) -> None:
     with (
         pytest.raises(BulkFailed, match=r"read.?only"),

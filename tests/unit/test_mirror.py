@@ -1,15 +1,20 @@
 """The mirror's tables: what is written, what stays as it was, what counts as a number."""
 
 import math
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
+import duckdb
 import pyarrow as pa
 import pytest
 
+from core.errors import ServerUnreachable
 from core.mlflow_api import connect
 from core.mlflow_api.batch import DATASETS, METRICS, PARAMS, RUNS, TAGS, Batch
-from core.runs.mirror import Mirror
+from core.runs.mirror import Mirror, writing
+from core.runs.mirror.client import ClientFeed
 from core.settings import load
 from tests.mirrors import rows
 
@@ -172,6 +177,84 @@ def test_a_writer_that_fails_leaves_nothing_behind(mirror: Mirror) -> None:
     with mirror.cursor() as c:
         assert rows(c, "SELECT * FROM keys") == []
     assert mirror.revision == before
+
+
+def test_a_removal_that_fails_does_not_stand_in_the_way_of_what_comes(
+    mirror: Mirror, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mirror.write(batch("a", "b"))
+
+    def fail(*_: object) -> None:
+        raise duckdb.OutOfMemoryException("no room")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(writing, "_delete_changed", fail)
+        with pytest.raises(duckdb.OutOfMemoryException):
+            mirror._holding.forget(["a"])
+    mirror.write(batch("c"))
+    mirror._holding.forget(["a"])
+    with mirror.cursor() as c:
+        assert rows(c, "SELECT run_id FROM runs ORDER BY run_id") == [("b",), ("c",)]
+
+
+class Away:
+    """A source that answers from the third time on."""
+
+    kind = "client"
+
+    def __init__(self) -> None:
+        self.asked: list[list[str]] = []
+
+    def look(self) -> Iterator[None]:
+        yield from ()
+
+    def reconcile(self) -> bool:
+        return False
+
+    def read(self, run_ids: list[str]) -> Batch:
+        self.asked.append(run_ids)
+        if len(self.asked) < 3:
+            raise ServerUnreachable("away")
+        return batch(*run_ids)
+
+
+def test_runs_that_were_written_are_read_as_soon_as_it_works(
+    mirror: Mirror, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, sync = Away(), mirror._sync
+    monkeypatch.setattr(sync, "feed", source)
+    monkeypatch.setattr(sync, "_open", lambda: None)
+    run = "a" * 32
+    mirror.reread([run])
+    with pytest.raises(ServerUnreachable):
+        mirror.refresh()
+    mirror.refresh()
+    assert source.asked == [[run]] * 3
+    assert mirror.coverage.runs == 1
+
+
+def test_runs_of_an_experiment_that_is_gone_for_good_go_too(mirror: Mirror) -> None:
+    class Tracking:
+        def experiments(self, view: str) -> list[SimpleNamespace]:
+            return [SimpleNamespace(id="2", lifecycle_stage="active")]
+
+        def search_batch(self, *_: object) -> tuple[Batch, None]:
+            return Batch.joined([]), None
+
+    mirror.write(batch("of-1"))
+    feed = ClientFeed(SimpleNamespace(tracking=Tracking()), mirror._holding)  # type: ignore[arg-type]
+    for _ in feed.look():
+        pass
+    assert not feed.reconcile()
+    assert mirror.coverage.runs == 0
+
+
+def test_after_its_end_the_reader_does_not_rest(mirror: Mirror) -> None:
+    mirror.close()
+    mirror._holding.wanted.changed.clear()  # as a look does that began meanwhile
+    began = time.monotonic()
+    mirror._sync._rest(5)
+    assert time.monotonic() - began < 1
 
 
 def test_the_database_reaches_for_no_file(mirror: Mirror, tmp_path: Path) -> None:

@@ -106,6 +106,16 @@ def test_a_damaged_file_is_built_again_with_a_notice(tmp_path: Path, damage: str
     close(again)
 
 
+def test_a_damaged_file_under_a_name_with_lock_in_it_is_built_again(tmp_path: Path) -> None:
+    folder = tmp_path / "blocks"
+    path = filled(folder)
+    path.write_bytes(b"cats" * 5000)
+    place = open_place(folder, "store")
+    assert not place.own
+    assert place.notice == t("mirror.notice.rebuilt")
+    close(place)
+
+
 def test_a_file_of_an_older_form_is_built_again(tmp_path: Path) -> None:
     path = filled(tmp_path)
     with connect(path) as connection:

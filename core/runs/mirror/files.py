@@ -93,7 +93,7 @@ def _open(path: Path, store: str) -> tuple[duckdb.DuckDBPyConnection, bool]:
         try:
             connection = connect(path)
         except duckdb.IOException as error:
-            if "lock" in str(error):
+            if "set lock on file" in str(error):  # the path alone may hold any word
                 raise
         except duckdb.Error:
             pass

@@ -216,8 +216,13 @@ class Sync:
         try:
             self._open()
             again = [self._again.get() for _ in range(self._again.qsize())]
-            if again:
-                self._read_again(again)
+            try:
+                if again:
+                    self._read_again(again)
+            except BaseException:
+                for run_id in again:
+                    self._again.put(run_id)
+                raise
             for _ in self.feed.look():
                 with self._moved:
                     self._steps += 1
@@ -315,5 +320,5 @@ class Sync:
 
     def _rest(self, seconds: float) -> None:
         """Do nothing for a while, or until a page wants something new."""
-        if seconds > 0:
+        if seconds > 0 and not self._closed.is_set():
             self._holding.wanted.changed.wait(seconds)

@@ -1,5 +1,8 @@
 """From a batch to the mirror's rows: only what differs is written."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import duckdb
 import pyarrow as pa
 
@@ -43,34 +46,39 @@ def write(connection: duckdb.DuckDBPyConnection, batch: Batch) -> int:
     for name, table in given.items():
         connection.register(name, table)
     try:
-        connection.execute("BEGIN")
-        try:
-            changed = _write(connection)
-        except BaseException:
-            connection.execute("ROLLBACK")
-            raise
-        connection.execute("COMMIT")
+        with _transaction(connection):
+            return _write(connection)
     finally:
         for name in given:
             connection.unregister(name)
-    return changed
 
 
 def forget(connection: duckdb.DuckDBPyConnection, run_ids: list[str]) -> int:
     """Remove runs with all that belongs to them; says how many there were."""
     connection.register("gone", pa.table({"run_id": pa.array(run_ids, pa.string())}))
     try:
-        connection.execute("BEGIN")
-        connection.execute(
-            "CREATE OR REPLACE TEMP TABLE changed AS "
-            "SELECT no AS run FROM runs SEMI JOIN gone USING (run_id)"
-        )
-        _delete_changed(connection, (*OF_RUN, *DERIVED))
-        connection.execute("DELETE FROM runs WHERE no IN (SELECT run FROM changed)")
-        connection.execute("COMMIT")
+        with _transaction(connection):
+            connection.execute(
+                "CREATE OR REPLACE TEMP TABLE changed AS "
+                "SELECT no AS run FROM runs SEMI JOIN gone USING (run_id)"
+            )
+            _delete_changed(connection, (*OF_RUN, *DERIVED))
+            connection.execute("DELETE FROM runs WHERE no IN (SELECT run FROM changed)")
         return _one(connection, "SELECT count(*) FROM changed")
     finally:
         connection.unregister("gone")
+
+
+@contextmanager
+def _transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """All that is done within, or nothing of it: one that stays open refuses the next."""
+    connection.execute("BEGIN")
+    try:
+        yield
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
 
 
 def _write(c: duckdb.DuckDBPyConnection) -> int:
