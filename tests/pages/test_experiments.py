@@ -232,7 +232,10 @@ class TestColumns:
         assert not app.exception
 
     def test_a_direction_is_set_for_everybody(self, own_store: Store, open_page: Open) -> None:
-        app = open_page("experiments", experiment=own_store.trees, columns=["metrics.accuracy"])
+        app = open_page(
+            "experiments", experiment=own_store.trees, columns=["metrics.accuracy", "best(loss)"]
+        )
+        lowest = list(app.dataframe[0].value["best(loss)"])
         app.session_state["columns_open"] = True
         app.run()
         control = next(g for g in app.button_group if g.label == "are")
@@ -242,6 +245,11 @@ class TestColumns:
         tags = deck().mlflow.tracking.experiment(own_store.trees).tags
         assert tags["modeldeck.directions"] == '{"accuracy": "lower"}'
         assert next(g for g in app.button_group if g.label == "are").value == "Lower"
+        app.selectbox(key="direction_of").set_value("loss").run()
+        next(g for g in app.button_group if g.label == "are").set_value("Higher").run()
+        app.button(key="direction_save").click().run()
+        table = next(d.value for d in app.dataframe if "best(loss)" in d.value)
+        assert table["best(loss)"].iloc[0] > lowest[0]
 
 
 class TestSelection:

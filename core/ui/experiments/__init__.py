@@ -122,7 +122,7 @@ def _known(base: RunQuery) -> tuple[Names, InvalidInput | Plan | None]:
 def _runs(asked: RunQuery, choice: columns.Choice, known: Names, names: dict[str, str]) -> None:
     bar = st.container(horizontal=True, vertical_alignment="center", height="content")
     rows = table.held(asked)
-    made = table.made(rows, asked, names if len(names) > 1 else {})
+    made = table.made(rows, asked, names if len(names) > 1 else {}, known)
     picked = table.draw(made, asked, known)
     saved.keep_link(picked)
     table.say(rows, asked, choice)

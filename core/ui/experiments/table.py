@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import streamlit as st
 
+from core.runs.columns import parse
 from core.runs.query import Choice, Names, RunQuery, RunTable
 from core.texts import t
 from core.ui import parts, run_cells, runs
@@ -50,14 +51,18 @@ def renew() -> None:
     st.session_state.pop(_HELD, None)
 
 
-def made(rows: RunTable, asked: RunQuery, names: Mapping[str, str]) -> Made:
+def made(rows: RunTable, asked: RunQuery, names: Mapping[str, str], known: Names) -> Made:
     """The rows as a table; made once for all reruns in which nothing has changed.
 
     Args:
         names: experiment id → name, where more than one experiment is shown.
+        known: what the runs have; which way metrics are better decides what is best.
     """
     here = deck()
-    return _made((here.mlflow.address, here.actor.name, rows.revision), asked, rows, dict(names))
+    metrics = [known.get(f"metrics.{parse(c).name}") for c in asked.columns or () if "best(" in c]
+    better = tuple(m.direction for m in metrics if m is not None)
+    key = (here.mlflow.address, here.actor.name, rows.revision, better)
+    return _made(key, asked, rows, dict(names))
 
 
 def draw(made: Made, asked: RunQuery, known: Names) -> list[str]:
@@ -98,7 +103,7 @@ def draw(made: Made, asked: RunQuery, known: Names) -> list[str]:
     return picked
 
 
-@st.cache_resource(ttl=900, max_entries=8, show_spinner=False)
+@st.cache_resource(ttl=900, max_entries=4, show_spinner=False)
 def _made(
     key: tuple[object, ...],  # noqa: ARG001 - whose answer, and as of when
     asked: RunQuery,
