@@ -3,13 +3,15 @@
 import shutil
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
 
+from core.errors import ServerSlow
 from core.mlflow_api import connect
+from core.mlflow_api.batch import Batch
 from core.runs.mirror import Mirror, open_mirror
 from core.runs.mirror import sync as sync_module
 from core.settings import load
@@ -182,6 +184,33 @@ def test_while_mlflow_is_away_pages_are_told_at_once_and_then_it_goes_on(
                 return rows(c, "SELECT count(*) FROM runs WHERE run_id = ?", run) == [(1,)]
 
         until(there, 60, "the run that was made while MLflow was away")
+
+
+def test_a_first_read_that_failed_goes_on_where_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mlflow, _ = open_store(store(tmp_path, 25), tmp_path / "made")
+    whole, asked = mlflow.tracking.search_batch, []
+
+    def slow_once(
+        experiments: Sequence[str], text: str = "", limit: int = 1000, token: str | None = None
+    ) -> tuple[Batch, str | None]:
+        asked.append(text)
+        if len(asked) == 2:
+            raise ServerSlow("slow")
+        return whole(experiments, text, limit, token)
+
+    monkeypatch.setattr(mlflow.tracking, "search_batch", slow_once)
+    with closing(Mirror.in_memory(mlflow)) as mirror:
+        with pytest.raises(ServerSlow):
+            mirror.fill()
+        assert count(mirror) == 20
+        assert not mirror.coverage.complete
+        mirror.fill()
+        assert count(mirror) == 25
+        assert mirror.coverage.complete
+    # The first five of make_runs are the oldest: the rest was read before the failure.
+    assert asked[2] == "attributes.start_time <= 1760000000005"
 
 
 def test_what_was_read_before_a_write_of_ours_does_not_undo_it(
