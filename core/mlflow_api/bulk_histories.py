@@ -44,6 +44,10 @@ class BulkHistories:
         self._idle: list[Connection] = []
         weakref.finalize(self, _close, self._idle)
 
+    def close(self) -> None:
+        """Let the connections go that are kept for the next call."""
+        _close(self._idle)
+
     def _sql(self, statement: object) -> str:
         """SQL with the run, the metric and perhaps a step as its parameters, in this order."""
         text = str(statement)

@@ -97,6 +97,11 @@ class Histories:
         self._points = 0
         self._long: set[str] = set()
 
+    def close(self) -> None:
+        """Let the database go, where there is one."""
+        if self._bulk is not None:
+            self._bulk.close()
+
     def curves(
         self,
         runs: Sequence[Wanted],

@@ -265,7 +265,7 @@ def histories() -> Histories:
     return _histories((here.mlflow.address, here.actor.name))
 
 
-@st.cache_resource(show_spinner=False, max_entries=20)
+@st.cache_resource(show_spinner=False, max_entries=20, on_release=Histories.close)
 def _histories(scope: tuple[str, str]) -> Histories:  # noqa: ARG001 - part of the key
     here = deck()
     database = here.settings.mirror_uri or here.mlflow.gateway.tracking_uri
