@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from core.mlflow_api.batch import CONTEXT_TAG, NAME_TAG
+from core.mlflow_api.batch import CONTEXT_TAG, LARGEST, NAME_TAG
 
 
 @dataclass(frozen=True)
@@ -104,13 +104,15 @@ def statements(dialect: str) -> Mapping[str, Statement]:
     )
 
     value: Any = sa.case((metric.is_nan == sa.false(), metric.value))
+    # An infinite value is the largest number to MLflow; two of them overflow a sum.
+    finite: Any = (metric.is_nan == sa.false()) & (sa.func.abs(metric.value) < LARGEST)
     grouped = (
         rows(
             metric,
             sa.func.count().label("count"),
             sa.func.min(value).label("minimum"),
             sa.func.max(value).label("maximum"),
-            sa.func.avg(value).label("mean"),
+            sa.func.avg(sa.case((finite, metric.value))).label("mean"),
         )
         .where(metric.run_uuid.in_(listed("ids")), metric.key.in_(listed("keys")))
         .group_by(metric.run_uuid, metric.key)
@@ -140,7 +142,7 @@ def statements(dialect: str) -> Mapping[str, Statement]:
     numbered = (
         rows(metric, metric.value.label("value"), backwards.label("place"))
         .where(metric.run_uuid.in_(listed("ids")), metric.key.in_(listed("keys")))
-        .where(metric.is_nan == sa.false())
+        .where(finite)
         .subquery()
     )
     last = sa.cast(sa.bindparam("last", type_=sa.Text), sa.Integer)

@@ -5,9 +5,10 @@ histories of which runs. Where MLflow's database can be read, one statement grou
 they are fetched one by one, which is named beforehand. What was read is kept in the mirror until
 the run's metrics change, so for runs that have ended: for good.
 
-NaN is left out of all of them, so that ``last(x)`` is the last value that is a number, while
-``metrics.x`` is the value at the highest step whatever it is, as MLflow keeps it. A point that is
-added below the highest step while everything was read already is not noticed.
+NaN is left out of all of them, and infinite values out of means. So ``last(x)`` is the last value
+that is a number, while ``metrics.x`` is the value at the highest step whatever it is, as MLflow
+keeps it. A point that is added below the highest step when everything was read already is not
+noticed.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,6 +21,7 @@ import numpy as np
 import pyarrow as pa
 
 from core.mlflow_api import Mlflow
+from core.mlflow_api.batch import LARGEST
 from core.mlflow_api.bulk import AGGREGATES, TAILS, BulkFailed
 from core.mlflow_api.histories import ClientHistories, History
 from core.mlflow_api.pool import ContextPool
@@ -271,27 +273,25 @@ def summed_up(history: History) -> dict[str, object]:
     # Several values may have been logged for one step at one moment: the largest is the last one.
     end = (steps == steps[-1]) & (times == times[-1])
     start = (steps == steps[0]) & (times == times[0])
-    with np.errstate(over="ignore"):
-        mean = float(values.mean())
+    finite = np.abs(values) < LARGEST
     return {
         "count": len(history),
         "minimum": float(values.min()),
         "maximum": float(values.max()),
         "first": float(values[start].min()),
         "last": float(values[end].max()),
-        "mean": mean,
+        "mean": float(values[finite].mean()) if finite.any() else None,
         "step_of_minimum": int(steps[values.argmin()]),
         "step_of_maximum": int(steps[values.argmax()]),
     }
 
 
 def mean_of_last(history: History, k: int) -> float | None:
-    """The mean of the last ``k`` values that are numbers; None where there is none."""
-    good = ~np.isnan(history.values)
+    """The mean of the last ``k`` finite values; None where there is none."""
+    good = np.abs(history.values) < LARGEST  # NaN is not
     order = np.lexsort((history.values[good], history.times[good], history.steps[good]))
     values = history.values[good][order][-k:]
-    with np.errstate(over="ignore"):
-        return float(values.mean()) if len(values) else None
+    return float(values.mean()) if len(values) else None
 
 
 def _keep(mirror: Mirror, aggregates: pa.Table, tails: pa.Table) -> None:

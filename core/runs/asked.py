@@ -13,7 +13,7 @@ from core.runs.mirror import Coverage
 
 Nesting = Literal["flat", "families", "top"]
 
-SORTABLE = ("started_at", "ended_at", "name", "status", "user")
+SORTABLE = ("started_at", "ended_at", "seconds", "name", "status", "user")
 """Attributes that an order is commonly asked by; any column of a table can be."""
 
 VIEWS = ("active", "deleted", "all")
