@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from importlib import import_module
-from importlib.util import find_spec
 
 import streamlit as st
 
@@ -12,19 +11,9 @@ from core.ui.compare.shared import Compared
 
 __all__ = ["choose", "compared", "draw"]
 
-WAYS = tuple(
-    way
-    for way in (
-        "parallel",
-        "scatter",
-        "shapes",
-        "curves",
-        "importance",
-        "differences",
-        "replicates",
-    )
-    if find_spec(f"core.ui.compare.{way}")
-)
+WAYS = (
+    "parallel", "scatter", "shapes", "curves", "importance", "differences", "replicates",
+)  # fmt: skip
 """The ways to look, in the order of the choice; each is the module of that name."""
 
 
