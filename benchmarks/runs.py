@@ -107,8 +107,9 @@ def memory(runs: int = MANY) -> dict[str, object]:
     with tempfile.TemporaryDirectory(prefix="modeldeck-bench-") as folder:
         store = stores.wide(Path(folder) / "wide.db", runs)
         app = ModeldeckApp(Path(folder) / "home", tracking_uri=store.uri)
+        chromium = str(find())
         with app, sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=str(find()), args=ARGUMENTS)
+            browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
             page = browser.new_page(viewport={"width": 1440, "height": 900})
             page.goto(f"{app.url}/experiments?experiment={store.experiment}", timeout=120_000)
             page.wait_for_selector(
