@@ -12,6 +12,9 @@ from core.settings import load
 
 T = TypeVar("T")
 
+REMEMBERED = 5.0
+"""Seconds that an answer of MLflow is shown again before it is asked for anew."""
+
 
 @st.cache_resource(show_spinner=False)
 def deck() -> Deck:
@@ -73,7 +76,7 @@ def _scope() -> tuple[str, str]:
     return (here.mlflow.address, here.actor.name)
 
 
-@st.cache_data(ttl=5, max_entries=1000, show_spinner=False)
+@st.cache_data(ttl=REMEMBERED, max_entries=1000, show_spinner=False)
 def _briefly(  # what is not used here is the key of the memory
     scope: tuple[str, str],  # noqa: ARG001
     name: str,  # noqa: ARG001

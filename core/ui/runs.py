@@ -27,7 +27,7 @@ from core.runs.mirror import Mirror
 from core.runs.query import Names, RunQuery, RunTable
 from core.texts import t
 from core.ui import parts
-from core.ui.deck import deck, forget, mirror, read
+from core.ui.deck import REMEMBERED, deck, forget, mirror, read
 
 T = TypeVar("T")
 
@@ -198,11 +198,14 @@ def _complete(asked: RunQuery) -> RunQuery:
     return replace(asked, directions=tuple(sorted(directions.of_experiments(chosen).items())))
 
 
-@st.cache_resource(ttl=60, max_entries=100, show_spinner=False)
+@st.cache_resource(ttl=REMEMBERED, max_entries=100, show_spinner=False)
 def _experiments(
     scope: tuple[str, str],  # noqa: ARG001 - part of the key
 ) -> tuple[tuple[Experiment, ...], frozenset[str]]:
-    """What MLflow lists for this person, and the ids; shared, and never written to."""
+    """What MLflow lists for this person, and the ids; shared, and never written to.
+
+    Remembered no longer than other reads: without MLflow's answer nobody is shown runs.
+    """
     found = tuple(deck().mlflow.tracking.experiments(ALL))
     return found, frozenset(e.id for e in found)
 

@@ -19,6 +19,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from core.ledger import Ledger, new_id, now
 from core.ledger.schema import endpoints, jobs
 from core.texts import t
+from core.ui.deck import REMEMBERED
 from tests import small_store
 from tests.browser.conftest import Watch
 from tests.faults import Fault, FaultProxy
@@ -199,13 +200,12 @@ def healthy(look: Look, page: Page) -> None:
     expect(page.get_by_test_id("stMain").get_by_role("heading", level=1)).to_be_visible()
 
 
-def forget(stage: Stage, tabs: Tabs) -> None:
-    """Have the page server forget what it read: remembered answers would still be shown."""
-    look, page = next((k, p) for k, p in tabs.items() if k.name == "experiments with experiment")
-    before = len(stage.proxy.requests)
-    page.get_by_role("button", name=t("experiments.refresh")).click()
-    until(lambda: any("runs/search" in line for line in stage.proxy.requests[before:]))
-    healthy(look, page)
+def forget(tabs: Tabs) -> None:
+    """Wait until what the page server read is forgotten: remembered answers would be shown."""
+    for look, page in tabs.items():
+        healthy(look, page)
+    last = time.monotonic()
+    until(lambda: time.monotonic() - last > REMEMBERED, 60, "answers to be forgotten")
 
 
 def errors(page: Page) -> Locator:
@@ -221,7 +221,7 @@ def test_every_page_says_so_keeps_what_was_typed_and_works_again(
     stage: Stage, tabs: Tabs, fault: Fault
 ) -> None:
     typed = {look: f"{TYPED[look.place]}{FAULTS.index(fault)}" for look in tabs if look.field}
-    forget(stage, tabs)
+    forget(tabs)
     for look, text in typed.items():
         field(look, tabs[look]).fill(text)
     stage.proxy.set(fault)
@@ -274,7 +274,7 @@ def tell(line: str) -> None:
 
 def test_a_first_visit_says_so_while_the_server_hangs(stage: Stage, tabs: Tabs, page: Page) -> None:
     known = {look.place: look for look in tabs}
-    forget(stage, tabs)
+    forget(tabs)
     stage.proxy.set(Fault.HANG)
     try:
         for place in ("run", "model", "home"):
