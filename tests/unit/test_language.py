@@ -590,6 +590,31 @@ def test_an_unknown_zone_is_utc() -> None:
     assert at("Europe/Vienna") != at("UTC")
 
 
+def test_conditions_on_what_a_run_has_several_of_are_bounded_too() -> None:
+    for name in ("dataset.name", "registered"):
+        few, many = (" OR ".join(f"{name} = '{i}'" for i in range(n)) for n in (60, 61))
+        compiled(few)
+        assert "61" in fault(many).what
+        compiled(f"{name} IN ({', '.join(map(repr, map(str, range(500))))})")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"lr IN ({', '.join(repr(str(i)) for i in range(1200))})",
+        f"loss > {'1' * 9900}",
+        " OR ".join(f"team RLIKE 'a{i}'" for i in range(380)),
+    ],
+    ids=["list", "number", "expressions"],
+)
+def test_the_longest_filters_are_read_in_a_moment(text: str) -> None:
+    compiled("team RLIKE 'x' OR lr IN ('1')")
+    assert len(text) > 7000
+    began = time.thread_time()
+    compiled(text)
+    assert time.thread_time() - began < 0.8
+
+
 def test_a_regular_expression_cannot_hang(database: duckdb.DuckDBPyConnection) -> None:
     database.execute("INSERT INTO keys VALUES (99, 'param', 'long')")
     database.execute("INSERT INTO params VALUES (1, 99, repeat('a', 6000) || 'b', NULL)")

@@ -36,6 +36,13 @@ def type_of(operand: tree.Operand) -> str:
     return "number"
 
 
+def is_many(operand: tree.Operand) -> bool:
+    """Whether a run may have several values of it; a condition holds where it does of any."""
+    if not isinstance(operand, tree.Named):
+        return False
+    return operand.kind == "dataset" or (operand.kind, operand.name) == ("attribute", "registered")
+
+
 def as_date(text: str) -> tuple[datetime, bool]:
     """A date or a moment as ISO 8601 has it, and whether it is a date alone.
 

@@ -12,7 +12,7 @@ from typing import cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from core.runs.language import tree
-from core.runs.language.comparing import as_date, type_of
+from core.runs.language.comparing import as_date, is_many, type_of
 from core.runs.language.fragments import (
     Sql,
     Value,
@@ -23,7 +23,7 @@ from core.runs.language.fragments import (
     with_nan,
 )
 from core.runs.language.joins import Joins
-from core.runs.language.patterns import like
+from core.runs.language.patterns import check_expressions, like
 from core.runs.language.scan import invalid
 from core.runs.language.words import KINDS
 from core.texts import t
@@ -75,6 +75,7 @@ def compiled(condition: tree.Condition, setting: Setting) -> Condition:
     """
     compiler = _Compiler(setting)
     made = compiler.condition(condition)
+    check_expressions(compiler.expressions)
     joins = compiler.joins
     return Condition(made.text, made.values, joins.text, joins.values)
 
@@ -84,6 +85,7 @@ class _Compiler:
         self._setting = setting
         self._sqlite = setting.dialect == "sqlite"
         self.joins = Joins(setting.experiments)
+        self.expressions: list[tree.Text] = []
 
     # ------------------------------------------------------------------------------ conditions
 
@@ -101,6 +103,8 @@ class _Compiler:
         if isinstance(of, tree.IsNan):
             return self._is_nan(of.left)
         if isinstance(of, tree.Like):
+            if of.way == "RLIKE":
+                self.expressions.append(of.pattern)
             return self._per_value(
                 of.left, lambda c: negated(like(of, c, sqlite=self._sqlite), when=of.negated)
             )
@@ -150,7 +154,7 @@ class _Compiler:
         if isinstance(operand, tree.Named):
             if operand.kind in KINDS:
                 return Sql(f"{self.joins.row(operand.kind, operand.name)}.run IS NULL")
-            if _is_many(operand):
+            if is_many(operand):
                 hit = self.joins.many(operand, lambda c: Sql(f"{c.text} IS NOT NULL"))
                 return Sql(f"{hit} IS NOT TRUE")
             if type_of(operand) == "text":
@@ -164,7 +168,7 @@ class _Compiler:
 
     def _per_value(self, left: tree.Operand, test: Callable[[Sql], Sql]) -> Sql:
         """A test of a text; where a run can have several, as data sets, of any of them."""
-        if isinstance(left, tree.Named) and _is_many(left):
+        if isinstance(left, tree.Named) and is_many(left):
             return Sql(self.joins.many(left, test))
         return test(self._text(left))
 
@@ -291,10 +295,6 @@ _EXPRESSIONS = {
     "duration": "((r.end_time - r.start_time) / 1000.0)",
     "deleted": "(r.lifecycle_stage = 'deleted')",
 }
-
-
-def _is_many(operand: tree.Named) -> bool:
-    return operand.kind == "dataset" or (operand.kind, operand.name) == ("attribute", "registered")
 
 
 def _zone(name: str) -> tzinfo:

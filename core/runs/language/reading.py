@@ -14,13 +14,15 @@ from sqlglot.parser import Parser
 
 from core.errors import InvalidInput
 from core.runs.language import tree, words
-from core.runs.language.comparing import matched, type_of
+from core.runs.language.comparing import is_many, matched, type_of
 from core.runs.language.operands import Operands, bare
 from core.runs.language.scan import KEYWORDS, Piece, invalid, pieces, tokens
 from core.texts import t
 
 MOST_NAMES = 60
-"""Different metrics, params and tags in one filter: each is a join."""
+"""Different metrics, params and tags, and conditions on what a run may have several of, in one
+filter: each is a join.
+"""
 
 
 class RunFilters(Dialect):
@@ -66,9 +68,10 @@ def read(text: str, known: Iterable[words.Known] = ()) -> tree.Filter:
         cast(exp.Expr, parsed[0])
     )
     result = tree.Filter(condition, text)
-    looked_up = {o for o in result.operands() if isinstance(o, tree.Named | tree.Aggregate)}
-    if len(looked_up) > MOST_NAMES:
-        raise invalid(t("query.error.many", n=len(looked_up), most=MOST_NAMES), 0)
+    named = [o for o in result.operands() if isinstance(o, tree.Named | tree.Aggregate)]
+    joins = len({o for o in named if not is_many(o)}) + sum(map(is_many, named))
+    if joins > MOST_NAMES:
+        raise invalid(t("query.error.many", n=joins, most=MOST_NAMES), 0)
     return result
 
 
@@ -145,9 +148,10 @@ class _Conditions:
         listed = node.args.get("expressions")
         if not listed:
             raise invalid(t("query.error.list"), left.at)
+        typed = self._operands.typed(node)
         values = []
         for one in listed:
-            value = matched(left, self._operands.operand(one), self._operands.typed(node), "=")
+            value = matched(left, self._operands.operand(one), typed, "=")
             if not isinstance(value, tree.Constant):
                 raise invalid(t("query.error.list_value"), value.at)
             values.append(self._as_mlflow_lists(left, value))

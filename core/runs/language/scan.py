@@ -27,8 +27,8 @@ _DOUBLE = r'"(?:""|\\"|[^"])*"'
 _BACK = r"`(?:``|[^`])*`"
 _PIECE = re.compile(
     rf"""(?P<space>\s+)
-      | (?P<span>(?:\d+\.?\d*|\.\d+)(?:ms|[smhdw]|min|sec)\b)
-      | (?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?![\w.]))
+      | (?P<span>(?:\d+(?:\.\d*)?|\.\d+)(?:ms|[smhdw]|min|sec)\b)
+      | (?P<number>(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?(?![\w.]))
       | (?P<text>{_SINGLE})
       | (?P<name>(?:{_DOUBLE}|{_BACK}|\w+)(?:\.(?:{_DOUBLE}|{_BACK}|{_SINGLE}|\w+))*)
       | (?P<sign>[<>=~!]+|[-+*/(),])
