@@ -6,6 +6,8 @@ without a mirror and a process that has read nothing; libraries are imported.
 
 import sqlite3
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -19,7 +21,6 @@ import mlflow
 import pandas as pd
 import psutil
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param
 from playwright.sync_api import sync_playwright
 
 from benchmarks import stores
@@ -49,12 +50,12 @@ def reading(runs: int = RUNS) -> dict[str, object]:
         theirs, wide = _timed(lambda: _mlflow_table(store))
         plain, frame = _timed(lambda: _plain_sql(store.path))
         _expect(true=len(wide) == len(frame) == runs, what="MLflow and SQL differ")
-        ours = []
+        ours, refreshed = [], []
         for round_ in range(3):
             with _opened(Path(folder) / f"home{round_}", store.uri) as mirror:
                 ours.append(mirror.took)
-                _expect(true=mirror.rows == runs, what="the mirror lacks runs")
-                refreshed = [_refresh(mirror.mirror, store) for _ in range(ROUNDS)]
+                _expect(true=mirror.rows >= runs, what="the mirror lacks runs")
+                refreshed.append(_refresh(mirror.mirror, store))
         again, _ = _timed(lambda: _mlflow_table(store))
     cold = min(ours)
     return {
@@ -165,20 +166,29 @@ def _rows(mirror: Mirror, readable: frozenset[str], limit: int | None) -> int:
     return len(query(mirror, RunQuery(limit=limit), readable).frame)
 
 
+_WRITE = """
+import sys
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param
+client = MlflowClient(sys.argv[1])
+run = client.create_run(sys.argv[2], run_name="one more")
+values = [Metric("accuracy", 0.5, 1, 1), Metric("val_loss", 0.5, 1, 1)]
+client.log_batch(run.info.run_id, values, [Param("optimizer", "adam")])
+client.set_terminated(run.info.run_id)
+print(run.info.run_id)
+"""
+
+
 def _refresh(mirror: Mirror, store: stores.BigStore) -> float:
-    """Seconds from a run's end in MLflow until the table has it, all its values too."""
-    client = MlflowClient(store.uri)
-    run = client.create_run(store.experiment, run_name="one more")
-    values = [Metric("accuracy", 0.5, 1, 1), Metric("val_loss", 0.5, 1, 1)]
-    client.log_batch(run.info.run_id, values, [Param("optimizer", "adam")])
-    client.set_terminated(run.info.run_id)
+    """Seconds until the table has a run that another process made and ended."""
+    command = [sys.executable, "-c", _WRITE, store.uri, store.experiment]
+    made = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1]
     readable = frozenset([store.experiment])
     began = time.perf_counter()
     mirror.refresh()
     newest = query(mirror, RunQuery(limit=100), readable).ids
     took = time.perf_counter() - began
-    _expect(true=run.info.run_id in newest, what="the new run is not there")
-    client.delete_run(run.info.run_id)
+    _expect(true=made in newest, what="the new run is not there")
     return took
 
 
