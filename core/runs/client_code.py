@@ -5,6 +5,7 @@ are written as functions of a run. What can be said in neither way stands as a c
 """
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -235,16 +236,19 @@ class _Writer:
         raise _Beyond
 
     def _milliseconds(self, operand: Operand) -> int:
-        if isinstance(operand, tree.Number):
-            return int(operand.value)
-        if isinstance(operand, tree.Ago):
-            at = self._now - timedelta(seconds=operand.seconds)
-        elif isinstance(operand, tree.Text):
-            at = as_date(operand.value)[0]
-            at = at if at.tzinfo else at.replace(tzinfo=ZoneInfo(self._asked.zone))
-        else:
-            raise _Beyond
-        return int(at.timestamp() * 1000)
+        try:
+            if isinstance(operand, tree.Number):
+                return int(operand.value)
+            if isinstance(operand, tree.Ago):
+                at = self._now - timedelta(seconds=operand.seconds)
+            elif isinstance(operand, tree.Text):
+                at = as_date(operand.value)[0]
+                at = at if at.tzinfo else at.replace(tzinfo=ZoneInfo(self._asked.zone))
+            else:
+                raise _Beyond
+            return int(at.timestamp() * 1000)
+        except OverflowError as error:
+            raise _Beyond from error  # beyond the calendar
 
     # --------------------------------------------------------------------------------- as Python
 
@@ -314,10 +318,8 @@ class _Writer:
                 if sign == "/":
                     return f"known(lambda a, b: a / b if b else None, {a}, {b})"
                 return f"known(lambda a, b: a {sign} b, {a}, {b})"
-            case tree.Number(value):
-                return repr(value)
-            case tree.Span(seconds):
-                return repr(seconds)
+            case tree.Number(value) | tree.Span(value):
+                return _number(value)
             case tree.Text(text):
                 return _text(text)
             case tree.Truth(value):
@@ -372,4 +374,9 @@ def _escaped(c: str) -> str:
 
 def _text(value: str) -> str:
     """``value`` as a literal of Python, in ASCII: nothing in it can end the literal."""
-    return json.dumps(value)
+    # JSON writes what is beyond the first plane as two halves, which Python takes for two.
+    return json.dumps(value) if all(c <= "\uffff" for c in value) else ascii(value)
+
+
+def _number(value: float) -> str:
+    return repr(value) if math.isfinite(value) else f'float("{value}")'

@@ -1,5 +1,6 @@
 """Runs as files, and as code that reads the same runs through MLflow's client."""
 
+import ast
 import csv
 import io
 import math
@@ -191,6 +192,23 @@ class TestClientCode:
         made = client_code(RunQuery(run_ids=("a" * 32,)), "http://x")
         assert f'"{"a" * 32}"' in made
         assert "get_run" in made
+
+    def test_texts_beyond_the_first_plane_stay_what_they_are(self) -> None:
+        made = client_code(
+            RunQuery(("1",), "params.p = '\U0001f600' OR metrics.m > 1e999"), "http://x"
+        )
+        assert made.isascii()
+        tree = ast.parse(made)
+        texts = [n.value for n in ast.walk(tree) if isinstance(n, ast.Constant)]
+        assert "\U0001f600" in texts
+        assert 'float("inf")' in made
+
+    @pytest.mark.parametrize("wrong", ["1e999", "'0001-01-01'"])
+    def test_moments_beyond_the_calendar_are_no_failure(self, wrong: str) -> None:
+        for text in (f"start_time > {wrong}", f"start_time > {wrong} OR deleted"):
+            for zone in ("Europe/Vienna", "America/New_York"):
+                made = client_code(RunQuery(("1",), text, zone=zone), "http://x")
+                compile(made, "code", "exec")
 
     @given(st.text(max_size=30).filter(lambda s: "'" not in s and "\x00" not in s))
     def test_no_value_ends_its_literal(self, value: str) -> None:
