@@ -333,4 +333,4 @@ def _number(value: Value) -> float | None:
 def _natural(name: str) -> tuple[object, ...]:
     """Sorts ``a[2]`` before ``a[10]``, and letters whatever their case."""
     pieces = re.split(r"(\d+)", name.casefold())
-    return tuple((0, int(p), "") if p.isdigit() and len(p) < 19 else (1, 0, p) for p in pieces)
+    return tuple((0, int(p), "") if p.isdecimal() and len(p) < 19 else (1, 0, p) for p in pieces)

@@ -27,7 +27,8 @@ def schema_of(data: DatasetInput) -> pd.DataFrame | None:
         rows = []
         for side, specs in tensors.items():
             found = _parsed(specs) if isinstance(specs, str) else specs
-            rows += [_tensor(side, s) for s in found or [] if isinstance(s, dict)]
+            listed = found if isinstance(found, list) else []
+            rows += [_tensor(side, s) for s in listed if isinstance(s, dict)]
         return pd.DataFrame(rows[:MOST_COLUMNS]) if rows else None
     return None
 
@@ -70,6 +71,8 @@ def _tensor(side: str, spec: dict[str, Any]) -> dict[str, object]:
 
 def _parsed(text: str) -> Any:
     try:
-        return json.loads(text)
+        value = json.loads(text)
+        json.dumps(value, ensure_ascii=False).encode()  # half a character cannot be drawn
+        return value
     except (ValueError, RecursionError):
         return None

@@ -23,7 +23,7 @@ def opened(text: str) -> tuple[tuple[str, str], ...] | None:
     does: a text that reads as a number is in quotes. Empty mappings and lists are leaves.
 
     Returns:
-        None where the text is no mapping or list, or one too large to open.
+        None where the text is no mapping or list, or one that is too large or odd to open.
     """
     value = _parsed(text)
     if not isinstance(value, dict | list) or not value:
@@ -31,10 +31,11 @@ def opened(text: str) -> tuple[tuple[str, str], ...] | None:
     found: list[tuple[str, str]] = []
     try:
         for leaf in _leaves("", value):
+            "".join(leaf).encode()  # half a character cannot be drawn
             found.append(leaf)
             if len(found) > LEAVES:
                 return None
-    except RecursionError:
+    except (RecursionError, ValueError):  # too deep, or a number too long to be written
         return None
     return tuple(found)
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -51,6 +52,10 @@ class TestValues:
     def test_names_with_numbers_are_in_their_order(self) -> None:
         rows = d.of_params([run("a", {"l10": "", "l9": "", "L1": ""}, {})])
         assert [r.name for r in rows] == ["L1", "l9", "l10"]
+
+    def test_a_raised_number_is_no_number_to_sort_by(self) -> None:
+        rows = d.of_params([run("a", {"²": "1", "2²": "1", "٣": "1"}, {})])
+        assert sorted(r.name for r in rows) == ["2²", "²", "٣"]
 
     def test_tags_about_code_stand_apart(self) -> None:
         runs = [
@@ -149,6 +154,14 @@ class TestNested:
     def test_what_stays_closed(self, text: str) -> None:
         assert opened(text) is None
 
+    @pytest.mark.parametrize(
+        "text", [f"[0x{'f' * 4000}]", f"[1:{'59:' * 2600}1]", '["\\ud800"]', '{"\\udfff": 1}']
+    )
+    def test_what_could_not_be_written_or_drawn_stays_closed(self, text: str) -> None:
+        assert opened(text) is None
+        [row] = d.of_params([run("a", {"p": text}, {}), run("b", {"p": "1"}, {})])
+        assert row.texts == (text, "1")
+
     def test_bombs_stay_closed(self) -> None:
         bomb = "a: &a [x, x]\n" + "".join(
             f"{n}: &{n} [{', '.join([f'*{p}'] * 9)}]\n"
@@ -188,6 +201,19 @@ def data(name: str, digest: str, columns: dict[str, str], rows: int) -> DatasetI
 
 
 class TestDeclared:
+    @pytest.mark.parametrize(
+        "schema",
+        [
+            '{"mlflow_tensorspec": {"a": 5}}',
+            '{"mlflow_colspec": [{"name": "\\ud800"}]}',
+            "[" * 9000,
+        ],
+    )
+    def test_a_schema_that_is_none_says_nothing(self, schema: str) -> None:
+        odd = replace(data("d", "1", {}, 3), schema=schema)
+        rows = d.of_inputs([replace(run("a", {}, {}), inputs=(odd,))])
+        assert len(rows) == 5  # name, digest, source, and two lines of its profile
+
     def test_inputs(self) -> None:
         runs = [
             Run(n, "1", n, "FINISHED", "active", "", None, None, "", {}, {}, {}, (one,))
