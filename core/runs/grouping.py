@@ -25,7 +25,7 @@ from core.runs.directions import Direction, direction
 from core.runs.mirror import Mirror
 from core.runs.names import summed_up
 from core.runs.select import Selected, select
-from core.runs.spine import Rows, Spine
+from core.runs.spine import MISSING, Rows, Spine
 from core.runs.values import Numbers, Reader, as_text
 from core.texts import t
 
@@ -273,10 +273,11 @@ def _by_all_params(
         [list(but)],
     ).fetchnumpy()
     at = held.row_of[np.where(found["run"] < len(held.row_of), found["run"], 0)]
+    there = at != MISSING  # the others were written since the spine was read
     codes = np.zeros(len(rows), np.int64)
     for name in ("one", "two"):
         hashes = np.zeros(len(held), np.uint64)
-        hashes[at] = found[name]
+        hashes[at[there]] = found[name][there]
         own = np.unique(hashes[rows], return_inverse=True)[1].astype(np.int64)
         codes = np.unique(codes * (own.max(initial=0) + 1) + own, return_inverse=True)[1]
     return codes.astype(np.int64)

@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 
 from core.errors import InvalidInput
 from core.mlflow_api.batch import LARGEST
+from core.runs import grouping
 from core.runs.grouping import By, GroupOrder, group, statistics
 from core.runs.mirror import Mirror
 from core.runs.query import Order, RunQuery, count, ids
+from core.runs.select import select
 from core.runs.values import Numbers
-from tests.small_mirror import READABLE, a_run, mirror_of
+from tests.small_mirror import READABLE, a_run, batch_of, mirror_of
 
 RUNS = (
     a_run("a1", 5, params={"lr": "0.1", "seed": "1"}, metrics={"loss": 1.0}),
@@ -52,6 +54,14 @@ class TestGroups:
         assert loss["sd"].iloc[0] == pytest.approx(math.sqrt(2))
         assert loss["sd"].iloc[1:].isna().all(), "one number has no spread"
         assert list(loss["best"].fillna(-1)) == [1.0, 7.0, -1]
+
+    def test_runs_written_meanwhile_change_no_group(self) -> None:
+        mirror = mirror_of(a_run(f"r{i}", i, params={"lr": "0.1"}) for i in range(4))
+        before = select(mirror, RunQuery(), READABLE)
+        mirror.write(batch_of(a_run(f"n{i}", 9, params={"lr": f"{i}"}) for i in range(40)))
+        with mirror.cursor() as cursor:
+            codes = grouping._by_all_params(cursor, before.spine, before.rows, ())
+        assert codes.tolist() == [0, 0, 0, 0]
 
     def test_all_params_but_the_seed(self, mirror: Mirror) -> None:
         made = group(mirror, RunQuery(), By(all_params_but=("seed",)), [], READABLE)
