@@ -2,6 +2,8 @@
 
 import dataclasses
 
+import pytest
+
 from core.mlflow_api.nouns import PARENT_TAG, Run
 from core.runs import related
 from core.runs.language import parse
@@ -28,6 +30,11 @@ def test_none_where_it_cannot_be_asked() -> None:
     assert related.replicates(run({"seed": "1", "x": "'\""})) is None
     many = {f"p{i}": "1" for i in range(related.MOST_PARAMS + 1)}
     assert related.replicates(run({"seed": "1", **many})) is None
+
+
+@pytest.mark.parametrize("value", ["x" * 6000, "nul\x00", "C:\\"], ids=["long", "nul", "backslash"])
+def test_values_that_a_filter_would_misread_are_not_asked_for(value: str) -> None:
+    assert related.replicates(run({"seed": "1", "a": value, "b": value, "c": "1"})) is None
 
 
 def test_family() -> None:
