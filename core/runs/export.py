@@ -32,6 +32,9 @@ _SPECIAL = {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
+    # Behind the end of a row these two would belong to it.
+    "[": "{[}",
+    "*": "{*}",
     '"': r"\textquotedbl{}",
 }
 _TABLE = str.maketrans(_SPECIAL)

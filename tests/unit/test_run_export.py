@@ -92,9 +92,15 @@ class TestFiles:
             "quotedbl",
         ):
             made = made.replace(f"\\text{word}{{}}", "")
+        made = made.replace("{[}", "").replace("{*}", "")
+        assert not set(made) & set("[*")
         for sign in "{}&%$#_":
             made = made.replace(f"\\{sign}", "")
         assert not set(made) & set("\\{}&%$#_~^\n")
+
+    def test_no_cell_belongs_to_the_end_of_the_row_before(self) -> None:
+        made = export.latex(table(["[9cm]", "*"], [1.0, 2.0]), COLUMNS)
+        assert [line[:3] for line in made.splitlines()[5:7]] == ["{[}", "{*}"]
 
     def test_a_table_for_latex(self) -> None:
         made = export.latex(table(["a_b", "50%"], [-0.25, None]), COLUMNS)
