@@ -10,19 +10,15 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal
-from urllib.parse import quote
+from typing import Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from core.mlflow_api.batch import DATASETS, METRICS, PARAMS, RUNS, TAGS, Batch
+from core.mlflow_api.bulk_connection import BulkFailed, Connection, open_connection
 from core.mlflow_api.bulk_statements import statements
 from core.mlflow_api.convert import moment
-
-if TYPE_CHECKING:
-    from adbc_driver_manager.dbapi import Connection
-    from sqlalchemy import URL
 
 AGGREGATES = pa.schema(
     [
@@ -46,23 +42,8 @@ TAILS = pa.schema(
 _WEIGHTS = pa.schema([("run_id", pa.string()), ("n", pa.int64())])
 _OF_RUN = {"params": PARAMS, "metrics": METRICS, "tags": TAGS, "datasets": DATASETS}
 _NULL_IF_EMPTY = {"name", "status", "user_id", "artifact_uri", "context"}
-_CONNECT_SECONDS = 3
-_STATEMENT_SECONDS = 60
-_BUSY_SECONDS = 5
 _LOCK_SECONDS = 10.0
-_QUIET = {
-    "connect_timeout": str(_CONNECT_SECONDS),
-    "tcp_user_timeout": "10000",
-    "keepalives_idle": "5",
-    "keepalives_interval": "2",
-    "keepalives_count": "3",
-}
-"""What makes libpq give up a server that no longer answers."""
-_ROWS_AT_ONCE = 65_536
-
-
-class BulkFailed(Exception):
-    """The database cannot be read in bulk; the message is for the log."""
+_CLOSE_SECONDS = 3.0
 
 
 def can_be_read(uri: str) -> bool:
@@ -100,7 +81,7 @@ class Bulk:
         if self.dialect != "sqlite":
             return None
         with self._reading() as connection:
-            table = fetch(connection, "PRAGMA data_version", ())
+            table = connection.fetch("PRAGMA data_version")
             # SQLite counts for each connection alone, and begins anew with the next one.
             return self._opened << 32 | int(table.column(0)[0].as_py())
 
@@ -170,22 +151,20 @@ class Bulk:
 
     def close(self) -> None:
         """Let the connection go, unless somebody hangs in it."""
-        if self._lock.acquire(timeout=_CONNECT_SECONDS):
+        if self._lock.acquire(timeout=_CLOSE_SECONDS):
             try:
                 self._disconnect()
             finally:
                 self._lock.release()
 
-    def _ask(self, connection: "Connection", name: str, **values: str) -> pa.Table:
+    def _ask(self, connection: Connection, name: str, **values: str) -> pa.Table:
         statement = self._statements[name]
         given = {"workspace": self._workspace, **values}
-        return fetch(connection, statement.text, statement.values(given))
+        return connection.fetch(statement.text, statement.values(given))
 
     @contextmanager
-    def _reading(self) -> Iterator["Connection"]:
+    def _reading(self) -> Iterator[Connection]:
         """The connection, in a transaction that sees one moment of the database."""
-        from adbc_driver_manager.dbapi import Error
-
         if not self._lock.acquire(timeout=_LOCK_SECONDS):
             raise BulkFailed("others read for too long")
         try:
@@ -196,7 +175,7 @@ class Bulk:
                 yield self._connection
                 # A reader of SQLite that stays in its transaction keeps every writer waiting.
                 self._connection.rollback()
-            except (Error, OSError, pa.ArrowException) as error:
+            except (BulkFailed, pa.ArrowException) as error:
                 self._disconnect()
                 raise BulkFailed(str(error)[:500]) from error
         finally:
@@ -206,39 +185,6 @@ class Bulk:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
-
-
-def open_connection(url: "URL") -> "Connection":
-    """A connection that can only read, and waits a bounded time for whoever writes."""
-    if url.get_backend_name() == "sqlite":
-        from adbc_driver_sqlite import dbapi as sqlite
-
-        connection = sqlite.connect(f"file:{quote(url.database or '')}?mode=ro")
-        settings = [f"PRAGMA busy_timeout = {_BUSY_SECONDS * 1000}"]
-    else:
-        from adbc_driver_postgresql import dbapi as postgresql  # type: ignore[import-untyped]
-
-        plain = url.set(drivername="postgresql").update_query_dict(_QUIET)
-        connection = postgresql.connect(plain.render_as_string(hide_password=False))
-        settings = [
-            "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY",
-            f"SET statement_timeout = '{_STATEMENT_SECONDS}s'",
-        ]
-    with connection.cursor() as cursor:
-        for setting in settings:
-            cursor.execute(setting)
-    connection.commit()
-    return connection
-
-
-def fetch(connection: "Connection", sql: str, values: Sequence[object]) -> pa.Table:
-    """All rows of one statement; ``values`` are its parameters, in order."""
-    with connection.cursor() as cursor:
-        if "sqlite" in connection.adbc_get_info()["driver_name"].lower():
-            option = {"adbc.sqlite.query.batch_rows": str(_ROWS_AT_ONCE)}
-            cursor.adbc_statement.set_options(**option)
-        cursor.execute(sql, values or None)
-        return cursor.fetch_arrow_table()
 
 
 def _typed(table: pa.Table, schema: pa.Schema) -> pa.Table:

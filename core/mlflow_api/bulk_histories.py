@@ -4,16 +4,13 @@ import threading
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from core.mlflow_api.bulk import BulkFailed, fetch, open_connection
+from core.mlflow_api.bulk_connection import Connection, open_connection
 from core.mlflow_api.histories import History, history
-
-if TYPE_CHECKING:
-    from adbc_driver_manager.dbapi import Connection
 
 
 class BulkHistories:
@@ -63,7 +60,7 @@ class BulkHistories:
             BulkFailed: the database does not answer as it should.
         """
         with self._connection() as connection:
-            return _history(fetch(connection, self._whole, (run_id, key)))
+            return _history(connection.fetch(self._whole, (run_id, key)))
 
     def newer(self, run_id: str, key: str, known: History) -> History:
         """``known`` with what was logged since; the same object where that is nothing.
@@ -75,24 +72,22 @@ class BulkHistories:
             BulkFailed: the database does not answer as it should.
         """
         with self._connection() as connection:
-            n = int(fetch(connection, self._count, (run_id, key)).column(0)[0].as_py())
+            n = int(connection.fetch(self._count, (run_id, key)).column(0)[0].as_py())
             if n == len(known):
                 return known
             if len(known):
                 step = int(known.steps[-1])
-                more = _history(fetch(connection, self._after, (run_id, key, step)))
+                more = _history(connection.fetch(self._after, (run_id, key, step)))
                 if len(known) + len(more) == n:
                     return History(
                         np.concatenate([known.steps, more.steps]),
                         np.concatenate([known.values, more.values]),
                         np.concatenate([known.times, more.times]),
                     )
-            return _history(fetch(connection, self._whole, (run_id, key)))
+            return _history(connection.fetch(self._whole, (run_id, key)))
 
     @contextmanager
-    def _connection(self) -> Iterator["Connection"]:
-        from adbc_driver_manager.dbapi import Error
-
+    def _connection(self) -> Iterator[Connection]:
         with self._lock:
             connection = self._idle.pop() if self._idle else None
         try:
@@ -100,15 +95,15 @@ class BulkHistories:
             yield connection
             # A reader of SQLite that stays in its transaction keeps every writer waiting.
             connection.rollback()
-        except (Error, OSError, pa.ArrowException) as error:
+        except BaseException:
             if connection is not None:
                 connection.close()
-            raise BulkFailed(str(error)[:500]) from error
+            raise
         with self._lock:
             self._idle.append(connection)
 
 
-def _close(connections: "list[Connection]") -> None:
+def _close(connections: list[Connection]) -> None:
     while connections:
         connections.pop().close()
 

@@ -22,7 +22,8 @@ import pyarrow as pa
 
 from core.mlflow_api import Mlflow
 from core.mlflow_api.batch import LARGEST
-from core.mlflow_api.bulk import AGGREGATES, TAILS, BulkFailed
+from core.mlflow_api.bulk import AGGREGATES, TAILS
+from core.mlflow_api.bulk_connection import BulkFailed
 from core.mlflow_api.histories import ClientHistories, History
 from core.mlflow_api.pool import ContextPool
 from core.runs import columns, language, spine

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from core.mlflow_api import Mlflow
-from core.mlflow_api.bulk import BulkFailed
+from core.mlflow_api.bulk_connection import BulkFailed
 from core.mlflow_api.bulk_histories import BulkHistories
 from core.mlflow_api.histories import ClientHistories, History
 from core.mlflow_api.pool import ContextPool
@@ -24,7 +24,7 @@ ENDED = ("FINISHED", "FAILED", "KILLED")
 
 _KEPT_POINTS = 6_000_000
 _AT_ONCE = 6
-_AT_ONCE_FROM_DATABASE = 3
+_AT_ONCE_FROM_DATABASE = 2
 _RUNS_IN_ONE_ANSWER = 20
 _LOOK_SECONDS = 0.2
 

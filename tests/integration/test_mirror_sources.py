@@ -15,7 +15,8 @@ from sqlalchemy import create_engine, text
 
 from core.mlflow_api import Mlflow
 from core.mlflow_api.batch import Batch
-from core.mlflow_api.bulk import Bulk, BulkFailed
+from core.mlflow_api.bulk import Bulk
+from core.mlflow_api.bulk_connection import BulkFailed
 from tests.mirrors import Odd, make_runs, open_store
 from tests.servers import MlflowServer, Postgres
 
@@ -213,22 +214,14 @@ def test_what_was_written_while_the_connection_was_lost_makes_another_version(
         bulk.close()
 
 
-def test_bulk_reads_never_write(tmp_path: Path, sqlite: Pair) -> None:
-    with (
-        pytest.raises(BulkFailed, match=r"read.?only"),
-        sqlite.bulk._reading() as connection,
-        connection.cursor() as cursor,
-    ):
-        cursor.execute("DELETE FROM tags")
+def test_bulk_reads_never_write(sqlite: Pair) -> None:
+    with pytest.raises(BulkFailed, match=r"read.?only"), sqlite.bulk._reading() as connection:
+        connection.fetch("DELETE FROM tags")
 
 
 def test_bulk_reads_never_write_on_postgres(on_postgres: Pair) -> None:
-    with (
-        pytest.raises(BulkFailed, match="read-only"),
-        on_postgres.bulk._reading() as connection,
-        connection.cursor() as cursor,
-    ):
-        cursor.execute("DELETE FROM tags")
+    with pytest.raises(BulkFailed, match="read-only"), on_postgres.bulk._reading() as connection:
+        connection.fetch("DELETE FROM tags")
 
 
 def test_a_reader_lets_a_writer_write(sqlite: Pair) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from core.errors import InvalidInput, ServerSlow
 from core.mlflow_api import Mlflow, connect
-from core.mlflow_api.bulk import BulkFailed
+from core.mlflow_api.bulk_connection import BulkFailed
 from core.mlflow_api.bulk_histories import BulkHistories
 from core.mlflow_api.histories import ClientHistories, History
 from core.runs import histories as module

@@ -9,7 +9,8 @@ import pytest
 
 from core.errors import InvalidInput
 from core.mlflow_api import Mlflow, connect
-from core.mlflow_api.bulk import Bulk, BulkFailed
+from core.mlflow_api.bulk import Bulk
+from core.mlflow_api.bulk_connection import BulkFailed
 from core.mlflow_api.histories import History
 from core.runs.aggregates import FEW, Need, Plan, fill, plan_histories, summed_up
 from core.runs.mirror import Mirror

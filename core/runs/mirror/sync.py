@@ -11,7 +11,8 @@ import duckdb
 
 from core.errors import DeckError, ServerSlow, ServerUnreachable
 from core.mlflow_api import Mlflow
-from core.mlflow_api.bulk import Bulk, BulkFailed
+from core.mlflow_api.bulk import Bulk
+from core.mlflow_api.bulk_connection import BulkFailed
 from core.mlflow_api.tracking import ALL
 from core.runs.mirror.client import ClientFeed
 from core.runs.mirror.database import DatabaseFeed
