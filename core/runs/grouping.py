@@ -94,17 +94,17 @@ class GroupTable:
         """
         if self.left_out:
             return None
-        parts = []
+        parts, texts = [], []
         for column in self.frame.columns.drop("runs"):
             value = self.frame[column].iloc[row]
             name = language.quoted(column) if "." in column else column
             if isinstance(value, str):
-                if "'" in value and '"' in value:
-                    return None
+                texts.append(value)
                 parts.append(f"{name} = {language.quoted_text(value)}")
             else:
                 parts.append(f"{name} IS NULL")
-        return " AND ".join(parts)
+        text = " AND ".join(parts)
+        return text if language.texts_in(text) == texts else None
 
 
 def group(

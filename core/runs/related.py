@@ -1,9 +1,7 @@
 """Which runs belong to a run: its children, its siblings, and its replicates. Pure."""
 
-from core.errors import InvalidInput
 from core.mlflow_api.nouns import PARENT_TAG, Run
-from core.runs.language import parse
-from core.runs.language.tree import Text
+from core.runs.language import texts_in
 from core.runs.replicates import seed_like
 
 MOST_PARAMS = 60
@@ -40,15 +38,7 @@ def replicates(run: Run) -> str | None:
             return None
         clauses.append(f"params.`{name}` = {quoted}")
     text = " AND ".join(clauses)
-    return text if _values(text) == [value for _, value in sorted(fixed.items())] else None
-
-
-def _values(text: str) -> list[str] | None:
-    """The texts that a filter asks for, as it is read; None where it is too long or cannot be."""
-    try:
-        return [o.value for o in parse(text).operands() if isinstance(o, Text)]
-    except InvalidInput:
-        return None
+    return text if texts_in(text) == [value for _, value in sorted(fixed.items())] else None
 
 
 def _quoted(text: str) -> str | None:

@@ -55,6 +55,14 @@ class TestGroups:
         assert loss["sd"].iloc[1:].isna().all(), "one number has no spread"
         assert list(loss["best"].fillna(-1)) == [1.0, 7.0, -1]
 
+    @pytest.mark.parametrize(
+        "value", ["C:\\", "x" * 6000, "'\""], ids=["backslash", "long", "quotes"]
+    )
+    def test_no_filter_where_it_would_be_misread(self, value: str) -> None:
+        mirror = mirror_of([a_run("a", 1, params={"p": value, "q": value})])
+        made = group(mirror, RunQuery(), By(("params.p", "params.q")), [], READABLE)
+        assert made.filter(0) is None
+
     def test_runs_written_meanwhile_change_no_group(self) -> None:
         mirror = mirror_of(a_run(f"r{i}", i, params={"lr": "0.1"}) for i in range(4))
         before = select(mirror, RunQuery(), READABLE)

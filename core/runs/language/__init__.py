@@ -6,6 +6,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 
+from core.errors import InvalidInput
 from core.runs.directions import direction
 from core.runs.language import compiling, tree
 from core.runs.language.compiling import Condition
@@ -28,6 +29,7 @@ __all__ = [
     "parse",
     "quoted",
     "quoted_text",
+    "texts_in",
     "without_aggregates",
 ]
 
@@ -77,6 +79,18 @@ def aggregates_in(filtered: str | Filter, names: Iterable[Known] = ()) -> set[Ag
     """Which aggregates of which metrics a filter asks for; the metrics' histories are needed."""
     made = read(filtered, names) if isinstance(filtered, str) else filtered
     return {o for o in made.operands() if isinstance(o, Aggregate)}
+
+
+def texts_in(text: str) -> list[str] | None:
+    """The texts that a filter asks for, in order, as it is read; None where it cannot be.
+
+    Whoever writes a filter around values from outside compares them with these: literals have no
+    escapes, so that two that end in backslashes are read as one.
+    """
+    try:
+        return [o.value for o in read(text, ()).operands() if isinstance(o, tree.Text)]
+    except InvalidInput:
+        return None
 
 
 def without_aggregates(filtered: str | Filter, names: Iterable[Known] = ()) -> Filter:
