@@ -175,9 +175,13 @@ class Bulk:
                 yield self._connection
                 # A reader of SQLite that stays in its transaction keeps every writer waiting.
                 self._connection.rollback()
-            except (BulkFailed, pa.ArrowException) as error:
+            except pa.ArrowException as error:
                 self._disconnect()
                 raise BulkFailed(str(error)[:500]) from error
+            except BaseException:
+                # An answer may be half read, and a transaction left open keeps writers waiting.
+                self._disconnect()
+                raise
         finally:
             self._lock.release()
 

@@ -7,6 +7,7 @@ from typing import Literal
 
 from core.errors import Conflict, DeckError, InvalidInput, OutcomeUnknown
 from core.mlflow_api import Mlflow
+from core.mlflow_api.ids import no_control
 from core.mlflow_api.nouns import NOTE_TAG, Run
 from core.runs.changes import good_name
 from core.texts import t
@@ -52,6 +53,8 @@ def checked(action: Action) -> Action:
             raise InvalidInput(t("experiments.bulk.bad_own"), field="key")
         if not key or len(key) > LONGEST_KEY:
             raise InvalidInput(t("experiments.bulk.bad_key", most=LONGEST_KEY), field="key")
+        no_control(key, "key")
+    no_control(text, "text")
     if len(text) > LONGEST_VALUE:
         raise InvalidInput(
             t("experiments.bulk.long", n=len(text), most=LONGEST_VALUE), field="text"

@@ -233,7 +233,7 @@ def _scope() -> tuple[str, str]:
 
 def fingerprint(ids: Sequence[str]) -> str:
     """A key for a table of these rows: selections are positions and must not outlive their rows."""
-    return f"{zlib.crc32('|'.join(ids).encode()):08x}"
+    return f"{zlib.crc32('|'.join(ids).encode(errors='backslashreplace')):08x}"
 
 
 def label(column: str) -> str:

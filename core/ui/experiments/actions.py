@@ -187,7 +187,8 @@ def _begin(kind: str, ids: Sequence[str], names: Mapping[str, str]) -> None:
 def _start(job: Job) -> None:
     jobs: list[Job] = st.session_state.setdefault(_JOBS, [])
     jobs.insert(0, job)
-    del jobs[MOST_KEPT:]
+    # Work that still runs stays in sight, with its stop.
+    jobs[:] = [j for n, j in enumerate(jobs) if n < MOST_KEPT or not j.ended]
     job.work.start()
 
 
