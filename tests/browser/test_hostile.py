@@ -305,7 +305,7 @@ def open_all(page: Page, listener: Listener, where: str) -> list[str]:
             popover.click()
             expect(page.get_by_test_id("stPopoverBody")).to_be_visible()
             texts.append(check(page, listener, f"{where}, a popover"))
-            page.keyboard.press("Escape")
+            popover.click()
             expect(page.get_by_test_id("stPopoverBody")).to_have_count(0)
     return texts
 

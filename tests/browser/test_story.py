@@ -105,7 +105,7 @@ def filter_and_compare(app: ModeldeckApp, page: Page) -> None:
     box = page.get_by_role("textbox", name="Filter")
     box.fill("params.family = forest")
     box.press("Enter")
-    fault = page.get_by_text("Text stands in quotes: 'forest'")
+    fault = page.get_by_text("There is no attribute “forest”")
     expect(fault.first).to_be_visible(timeout=LONG)
     expect(box).to_have_value("params.family = forest")
     box.fill("params.family = 'forest' and metrics.test_accuracy > 0.5")

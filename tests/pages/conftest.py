@@ -4,6 +4,7 @@ import json
 import math
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,6 +61,15 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Store:
     finally:
         os.environ.clear()
         os.environ.update(before)
+
+
+@pytest.fixture(autouse=True)
+def main_module() -> Iterator[None]:
+    """``__main__`` is given back: AppTest leaves the page's script in its place, which a process
+    that is started afterwards would run."""
+    before = sys.modules["__main__"]
+    yield
+    sys.modules["__main__"] = before
 
 
 @pytest.fixture
