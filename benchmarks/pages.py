@@ -52,7 +52,8 @@ async () => {
       if (inner) return inner;
     }
   };
-  const gl = find(document).querySelector('canvas').getContext('webgl2');
+  const gl = [...find(document).querySelectorAll('canvas')].map(c => c.getContext('webgl2'))
+    .find(found => found);
   const pixel = new Uint8Array(4);
   gl.readPixels(0, 0, 1, 1, gl.RGBA, gl.UNSIGNED_BYTE, pixel);  // waits for what was drawn
   await new Promise(requestAnimationFrame);
@@ -88,13 +89,14 @@ PLANTED = """
 
 def table_and_parallel() -> dict[str, object]:
     """The table and the parallel coordinates of all runs; MLflow's table of its first 100."""
+    chromium = str(find())
     with tempfile.TemporaryDirectory(prefix="modeldeck-bench-") as folder:
         store = stores.wide(Path(folder) / "wide.db", RUNS)
         newest = f"-{RUNS - 1:06d}"
         app = ModeldeckApp(Path(folder) / "home", tracking_uri=store.uri)
         server = MlflowServer(Path(folder) / "mlflow", backend_uri=store.uri)
         with app, server, sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=str(find()), args=ARGUMENTS)
+            browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
             table = f"{app.url}/experiments?experiment={store.experiment}"
             compare = f"{app.url}/compare?experiment={store.experiment}"
             theirs = f"{server.url}/#/experiments/{store.experiment}/runs"
@@ -125,12 +127,13 @@ def table_and_parallel() -> dict[str, object]:
 
 def curves() -> dict[str, object]:
     """Curves of 100 runs × 10,000 steps of one metric, and what of the odd points is seen."""
+    chromium = str(find())
     with tempfile.TemporaryDirectory(prefix="modeldeck-bench-") as folder:
         store = stores.curves(Path(folder) / "curves.db")
         spikes, nans = stores.planted()
         app = ModeldeckApp(Path(folder) / "home", tracking_uri=store.uri)
         with app, sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=str(find()), args=ARGUMENTS)
+            browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
             link = f"{app.url}/compare?experiment={store.experiment}&chart=Curves&curve=metric_"
             took = []
             seen: tuple[int, int] = (0, 0)

@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
 from playwright.sync_api import Browser, Page, expect
 
-from tests.servers import MlflowServer, ModeldeckApp
+from tests.servers import MlflowServer, ModeldeckApp, Postgres
 
 LONG = 120_000
 """Milliseconds; a limit for what never comes, no measure of speed."""
@@ -18,13 +19,16 @@ LONG = 120_000
 def app(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ModeldeckApp]:
-    """Modeldeck on its embedded default, and in front of a tracking server on PostgreSQL."""
-    uri = ""
-    if request.param == "server":
-        server: MlflowServer = request.getfixturevalue("mlflow_server_on_postgres")
-        uri = server.url
-    with ModeldeckApp(tmp_path_factory.mktemp(request.param) / "home", tracking_uri=uri) as running:
-        yield running
+    """Modeldeck on its embedded default, and in front of a tracking server on PostgreSQL; both
+    begin with an empty store, whatever other tests do."""
+    folder = tmp_path_factory.mktemp(request.param)
+    with ExitStack() as stack:
+        uri = ""
+        if request.param == "server":
+            postgres: Postgres = request.getfixturevalue("postgres")
+            server = MlflowServer(folder / "mlflow", backend_uri=postgres.fresh_database())
+            uri = stack.enter_context(server).url
+        yield stack.enter_context(ModeldeckApp(folder / "home", tracking_uri=uri))
 
 
 def button(page: Page, name: str | re.Pattern[str]) -> None:

@@ -32,7 +32,6 @@ from core.registry.ladder import LADDER
 from core.registry.plan import Wanted, see
 from core.registry.transitions import read_state, transition
 from core.runs.differences import of_metrics
-from core.runs.query import RunQuery, query
 from core.runs.whole import whole
 from core.serving import endpoints, predict
 from core.serving.client import predictions_table
@@ -407,8 +406,8 @@ def test_a_model_goes_from_training_to_prediction(stack: Stack) -> None:
     assert job.run_id
 
     assert "irises" in [e.name for e in deck.mlflow.tracking.experiments()]
-    found = query(deck.mlflow, RunQuery((job.experiment_id,)))
-    folds = [run_id for run_id in found.ids if run_id != job.run_id]
+    found = deck.mlflow.tracking.search([job.experiment_id]).runs
+    folds = [run.id for run in found if run.id != job.run_id]
     assert len(folds) == 2
     compared = whole(deck.mlflow, [job.experiment_id], folds)
     assert any(metric.differs for metric in of_metrics(compared))

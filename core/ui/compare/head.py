@@ -78,6 +78,7 @@ def _fresh(found: Compared, table: RunTable) -> None:
 
     @parts.live(LOOK_SECONDS)
     def look() -> None:
+        runs.readable()  # where MLflow does not answer, this rises
         mirror().want(found.asked.experiment_ids or tuple(found.experiments))
         moved = mirror().revision != table.revision
         if moved and not table.coverage.complete:

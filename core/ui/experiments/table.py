@@ -139,6 +139,7 @@ def coverage(asked: RunQuery, rows: RunTable, *, holding: bool) -> None:
 
     @parts.live(LOOK_SECONDS)
     def look() -> None:
+        runs.readable()  # where MLflow does not answer, this rises: no one is shown old rows
         mirror().want(asked.experiment_ids)
         moved = mirror().revision != rows.revision
         if moved and not holding:
