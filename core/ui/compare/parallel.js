@@ -40,6 +40,7 @@ void main() {
 
 const PLOT = 380        // pixels from the highest value to the lowest
 const NARROWEST = 84    // pixels between two axes; beneath that the figure scrolls
+const MANY = 4000       // lines from which they are drawn one pixel wide
 const REACH = 16        // pixels beside an axis that still mean it
 const drawings = new WeakMap()
 
@@ -78,6 +79,12 @@ function element(name, type, text) {
   const made = document.createElement(type ?? "div")
   made.className = name
   if (text !== undefined) made.textContent = text
+  return made
+}
+
+function twice(values) {
+  const made = new Float32Array(2 * values.length)
+  values.forEach((value, i) => (made[2 * i] = made[2 * i + 1] = value))
   return made
 }
 
@@ -231,6 +238,10 @@ class Drawing {
     if (!room) return
     const { axes, rails } = this.shown
     const style = getComputedStyle(this.root)
+    // Our own height changes with what is laid out here: that is no reason to draw it all again.
+    const laid = [room, this.shown.stamp, style.color, window.devicePixelRatio].join()
+    if (laid === this.laid) return
+    this.laid = laid
     const longest = Math.max(0, ...axes[0].ticks.map(([, text]) => text.length))
     const small = room < 600
     const left = Math.min(110, Math.max(small ? 40 : 56, 16 + 6 * longest))
@@ -419,9 +430,17 @@ class Drawing {
     }
     this.program = program
     this.corners = buffer(new Float32Array([0, -1, 1, -1, 0, 1, 1, 1]))
-    this.buffers = this.shown.columns.map(buffer)
+    this.columns = this.shown.columns.map(buffer)
     this.tints = buffer(this.shown.tint)
     this.state = buffer(this.on)
+    // Without a graphics card each instance is a drawing of its own: many lines go as plain pairs
+    // of points instead, one pixel wide.
+    this.pairs = this.shown.n > MANY && {
+      corners: buffer(Float32Array.from({ length: 4 * this.shown.n }, (_, i) => (i % 4 === 2 ? 1 : 0))),
+      columns: this.shown.columns.map((column) => buffer(twice(column))),
+      tints: buffer(twice(this.shown.tint)),
+      state: buffer(twice(this.on)),
+    }
     const { palette, legend } = this.shown
     const steps = legend.groups ? palette.length : 256
     const colours = palette.map(rgb)
@@ -461,12 +480,13 @@ class Drawing {
     }
     gl.bindBuffer(gl.ARRAY_BUFFER, this.state)
     gl.bufferSubData(gl.ARRAY_BUFFER, 0, this.on)
+    if (this.pairs) {
+      gl.bindBuffer(gl.ARRAY_BUFFER, this.pairs.state)
+      gl.bufferSubData(gl.ARRAY_BUFFER, 0, twice(this.on))
+    }
     gl.viewport(0, 0, this.canvas.width, this.canvas.height)
     gl.clearColor(0, 0, 0, 0)
     gl.clear(gl.COLOR_BUFFER_BIT)
-    attribute("corner", this.corners, 2, 0)
-    attribute("tint", this.tints, 1, 1)
-    attribute("on", this.state, 1, 1)
     set("size", this.canvas.width, this.canvas.height)
     set("span", this.low, this.high)
     set("edge", this.bottom * ratio, this.head * ratio)
@@ -481,11 +501,17 @@ class Drawing {
       set("plain", ...plain)
       set("alpha", strength)
       set("width", width * ratio)
+      const thin = count > MANY
+      const [held, every] = thin ? [this.pairs, 0] : [this, 1]
+      attribute("corner", held.corners, 2, 0)
+      attribute("tint", held.tints, 1, every)
+      attribute("on", held.state, 1, every)
       for (const [left, right, from, to] of gaps) {
         set("gap", left * ratio, right * ratio)
-        attribute("from", this.buffers[from], 1, 1)
-        attribute("to", this.buffers[to], 1, 1)
-        gl.drawArraysInstanced(gl.TRIANGLE_STRIP, 0, 4, n)
+        attribute("from", held.columns[from], 1, every)
+        attribute("to", held.columns[to], 1, every)
+        if (thin) gl.drawArrays(gl.LINES, 0, 2 * n)
+        else gl.drawArraysInstanced(gl.TRIANGLE_STRIP, 0, 4, n)
       }
     }
     // Many lines each take little: together they show where runs are dense.
