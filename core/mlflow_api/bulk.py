@@ -66,6 +66,7 @@ class Bulk:
     def __init__(self, uri: str) -> None:
         import sqlalchemy as sa
 
+        self.uri = uri
         self._url = sa.make_url(uri)
         self.dialect = self._url.get_backend_name()
         self._statements = statements(self.dialect)

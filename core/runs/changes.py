@@ -10,6 +10,8 @@ from core.runs.directions import Direction
 from core.texts import t
 
 LONGEST_NAME = 500
+LONGEST_KEY, LONGEST_VALUE = 250, 8_000
+"""Characters of a tag that MLflow takes; it cuts the rest of a value off without a word."""
 
 Change = Callable[[Mlflow, Sequence[str]], None]
 """Something done to runs or experiments, by their ids."""

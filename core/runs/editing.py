@@ -8,12 +8,8 @@ from core.errors import Conflict, InvalidInput
 from core.mlflow_api import Mlflow
 from core.mlflow_api.ids import no_control
 from core.mlflow_api.nouns import NOTE_TAG
-from core.runs.changes import good_name
+from core.runs.changes import LONGEST_KEY, LONGEST_VALUE, good_name
 from core.texts import t
-
-LONGEST_KEY = 250
-LONGEST_VALUE = 8_000
-"""Characters that MLflow keeps of a tag; it cuts the rest off without a word."""
 
 
 def rename(mlflow: Mlflow, run_id: str, name: str) -> None:

@@ -9,13 +9,11 @@ from core.errors import Conflict, DeckError, InvalidInput, OutcomeUnknown
 from core.mlflow_api import Mlflow
 from core.mlflow_api.ids import no_control
 from core.mlflow_api.nouns import NOTE_TAG, Run
-from core.runs.changes import good_name
+from core.runs.changes import LONGEST_KEY, LONGEST_VALUE, good_name
 from core.texts import t
 
 Kind = Literal["tag", "untag", "rename", "note", "delete", "restore"]
 KINDS: tuple[Kind, ...] = ("tag", "untag", "rename", "note", "delete", "restore")
-LONGEST_KEY, LONGEST_VALUE = 250, 8000
-"""What MLflow takes; of a longer value it would keep the beginning, without a word."""
 _FIELD = re.compile(r"\{([^{}]*)\}|[{}]")
 
 

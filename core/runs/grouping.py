@@ -94,17 +94,8 @@ class GroupTable:
         """
         if self.left_out:
             return None
-        parts, texts = [], []
-        for column in self.frame.columns.drop("runs"):
-            value = self.frame[column].iloc[row]
-            name = language.quoted(column) if "." in column else column
-            if isinstance(value, str):
-                texts.append(value)
-                parts.append(f"{name} = {language.quoted_text(value)}")
-            else:
-                parts.append(f"{name} IS NULL")
-        text = " AND ".join(parts)
-        return text if language.texts_in(text) == texts else None
+        values = self.frame.drop(columns="runs").iloc[row].to_dict()
+        return language.equal_to({c: v if isinstance(v, str) else None for c, v in values.items()})
 
 
 def group(

@@ -1,7 +1,7 @@
 """Which runs belong to a run: its children, its siblings, and its replicates. Pure."""
 
 from core.mlflow_api.nouns import PARENT_TAG, Run
-from core.runs.language import texts_in
+from core.runs.language import equal_to
 from core.runs.replicates import seed_like
 
 MOST_PARAMS = 60
@@ -18,8 +18,7 @@ def siblings(run: Run) -> str | None:
 
     None where it is nested in none, or in what cannot be a run's id.
     """
-    quoted = _quoted(run.parent_id) if run.parent_id else None
-    return None if quoted is None else f"tags.`{PARENT_TAG}` = {quoted}"
+    return equal_to({f"tags.{PARENT_TAG}": run.parent_id}) if run.parent_id else None
 
 
 def replicates(run: Run) -> str | None:
@@ -31,19 +30,4 @@ def replicates(run: Run) -> str | None:
     fixed = {name: value for name, value in run.params.items() if name not in seeds}
     if not seeds or not fixed or len(fixed) > MOST_PARAMS:
         return None
-    clauses = []
-    for name, value in sorted(fixed.items()):
-        quoted = _quoted(value)
-        if quoted is None or "`" in name:
-            return None
-        clauses.append(f"params.`{name}` = {quoted}")
-    text = " AND ".join(clauses)
-    return text if texts_in(text) == [value for _, value in sorted(fixed.items())] else None
-
-
-def _quoted(text: str) -> str | None:
-    """A literal of MLflow's filters, which have two kinds of quotes and no escapes."""
-    for mark in "'\"":
-        if mark not in text:
-            return f"{mark}{text}{mark}"
-    return None
+    return equal_to({f"params.{name}": value for name, value in sorted(fixed.items())})

@@ -12,13 +12,12 @@ from core.charts.along import Along
 from core.charts.curves import CurveLook
 from core.charts.labels import run_labels
 from core.charts.notes import Notes
-from core.mlflow_api.bulk import can_be_read
 from core.mlflow_api.nouns import Run
 from core.runs.bands import Spread
 from core.runs.histories import ENDED, MOST_CURVES, MOST_POINTS, Curves, Histories, Line, Wanted
 from core.texts import t
 from core.ui import parts, runs
-from core.ui.deck import deck
+from core.ui.deck import deck, mirror
 from core.ui.markup import safe, visible
 
 ALONG: tuple[Along, ...] = ("step", "time", "relative", "metric")
@@ -262,14 +261,14 @@ def highlight(key: str, of: Sequence[Wanted]) -> tuple[str, ...]:
 def histories() -> Histories:
     """Reads metric histories, and keeps those of this person."""
     here = deck()
-    return _histories((here.mlflow.address, here.actor.name))
+    # The mirror has looked whether the database is this server's; while it does not read it, as
+    # where it is another's, neither do curves.
+    return _histories((here.mlflow.address, here.actor.name), mirror().database)
 
 
 @st.cache_resource(show_spinner=False, max_entries=20, on_release=Histories.close)
-def _histories(scope: tuple[str, str]) -> Histories:  # noqa: ARG001 - part of the key
-    here = deck()
-    database = here.settings.mirror_uri or here.mlflow.gateway.tracking_uri
-    return Histories(here.mlflow, database if can_be_read(database) else None)
+def _histories(scope: tuple[str, str], database: str | None) -> Histories:  # noqa: ARG001 - part of the key
+    return Histories(deck().mlflow, database)
 
 
 def _read(of: Sequence[Wanted], metrics: Sequence[str], key: str) -> Curves:

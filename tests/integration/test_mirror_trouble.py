@@ -118,6 +118,7 @@ def test_a_database_of_another_server_is_not_read(
     until(lambda: mirror.coverage.notice == t("mirror.notice.other"), 30, "the notice")
     complete(mirror)
     assert mirror.coverage.source == "client"
+    assert mirror.database is None
     with mirror.cursor() as c:
         assert rows(c, "SELECT count(*) FROM runs WHERE name IN ('r0', 'r1', 'r2')") == [(0,)]
 

@@ -19,7 +19,7 @@ def run(params: dict[str, str] | None = None, parent: str = "") -> Run:
 
 def test_all_params_but_the_seed() -> None:
     text = related.replicates(run({"seed": "1", "lr": "0.1", "a b": "it's", "n": 'a "b"'}))
-    assert text == """params.`a b` = "it's" AND params.`lr` = '0.1' AND params.`n` = 'a "b"'"""
+    assert text == """params.`a b` = "it's" AND params.lr = '0.1' AND params.n = 'a "b"'"""
     parse(text)
 
 

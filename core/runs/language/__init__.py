@@ -25,6 +25,7 @@ __all__ = [
     "Topic",
     "aggregates_in",
     "compile_filter",
+    "equal_to",
     "help_on",
     "parse",
     "quoted",
@@ -91,6 +92,21 @@ def texts_in(text: str) -> list[str] | None:
         return [o.value for o in read(text, ()).operands() if isinstance(o, tree.Text)]
     except InvalidInput:
         return None
+
+
+def equal_to(values: Mapping[str, str | None]) -> str | None:
+    """The filter of runs that have just these values; None where it would be read otherwise.
+
+    Args:
+        values: column (``params.depth``, ``tags.a b``, an attribute) → its text, None for missing.
+    """
+    parts = [
+        f"{quoted(column) if '.' in column else column} "
+        + ("IS NULL" if value is None else f"= {quoted_text(value)}")
+        for column, value in values.items()
+    ]
+    text = " AND ".join(parts)
+    return text if texts_in(text) == [v for v in values.values() if v is not None] else None
 
 
 def without_aggregates(filtered: str | Filter, names: Iterable[Known] = ()) -> Filter:

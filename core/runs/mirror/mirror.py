@@ -103,6 +103,11 @@ class Mirror:
         """Where the runs come from; ``metric_aggregates`` answers there or is None."""
         return self._sync.feed
 
+    @property
+    def database(self) -> str | None:
+        """The address of MLflow's database, where runs are read from it; else None."""
+        return self._sync.database
+
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """A connection of the caller's own to read from; to be closed (``with``)."""
         return self._holding.cursor()

@@ -87,6 +87,12 @@ class Sync:
         """Whether the background thread reads."""
         return self._thread.is_alive()
 
+    @property
+    def database(self) -> str | None:
+        """The address of the database that is read, once it is known to be this store's."""
+        read = self._bulk is not None and isinstance(self.feed, DatabaseFeed) and self._certain
+        return self._bulk.uri if read and self._bulk is not None else None
+
     def fill(self) -> None:
         """Look at everything now, late edits too, and return when it is there.
 

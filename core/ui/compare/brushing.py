@@ -1,9 +1,12 @@
 """What is marked on the axes of a figure, as a filter."""
 
+import re
 from collections.abc import Sequence
 
 from core.charts.parallel import Axis, Brush, Lines
-from core.runs.language import quoted, quoted_text
+from core.runs.language import quoted, quoted_text, texts_in
+
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
 def condition(filter_: str, lines: Lines, marks: Sequence[Brush]) -> str | None:
@@ -37,9 +40,11 @@ def _stretch(axis: Axis, mark: Brush) -> str | None:
         first = axis.words.index(mark.low) if mark.low in axis.words else 0
         last = axis.words.index(mark.high) if mark.high in axis.words else len(axis.words) - 1
         chosen = axis.words[first : last + 1]
-        if any("'" in word and '"' in word for word in chosen):
-            return None
-        return f"{name} IN ({', '.join(quoted_text(word) for word in chosen)})"
+        text = f"{name} IN ({', '.join(quoted_text(word) for word in chosen)})"
+        return text if texts_in(text) == list(chosen) else None
+    # The ends come from the link, where anybody may have written anything.
+    if any(end and not _NUMBER.fullmatch(end) for end in (mark.low, mark.high)):
+        return None
     low = f"{name} >= {mark.low}" if mark.low else ""
     high = f"{name} <= {mark.high}" if mark.high else ""
     if not low and not high:
