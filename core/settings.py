@@ -70,9 +70,42 @@ class Settings(BaseSettings):
         default=(),
         description="Host names, besides loopback, that browsers may use; separated by commas.",
     )
-    identity: Literal["local"] = Field(
+    identity: Literal["local", "mlflow", "oidc"] = Field(
         default="local",
-        description="How people are known: local (this machine's user, all rights).",
+        description="How people are known: local (this machine's user, all rights), mlflow "
+        "(accounts of the MLflow server), or oidc (a provider, through Streamlit's sign-in).",
+    )
+    service_user: str = Field(
+        default="",
+        description="Modeldeck's own account on an MLflow server with accounts.",
+    )
+    service_password_file: Path | None = Field(
+        default=None, description="File that holds the password of that account, and nothing else."
+    )
+    session_idle_minutes: int = Field(
+        default=60, ge=1, le=10_080, description="Minutes without a visit that end a session."
+    )
+    desk_file: Path | None = Field(
+        default=None,
+        description="YAML file with the ladder, groups, deciders and gates. Empty: HOME/desk.yaml "
+        "where there is one, else what is built in.",
+    )
+    public_url: str = Field(
+        default="",
+        description="Address by which people reach Modeldeck, for links in webhooks. "
+        "Empty: the page server's own.",
+    )
+    digest_mb: int = Field(
+        default=500,
+        ge=0,
+        le=1_000_000,
+        description="Largest artifacts, in MB, whose content is hashed again before an approval is "
+        "applied; above it the listing alone is compared.",
+    )
+    webhook_networks: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Private networks (10.0.0.0/8, 127.0.0.1/32) that webhooks may reach, "
+        "separated by commas.",
     )
     allow_local_beyond_loopback: bool = Field(
         default=False,
@@ -149,7 +182,9 @@ class Settings(BaseSettings):
         """Take values from ``load`` alone: it names each fault by its variable."""
         return (init_settings,)
 
-    @field_validator("allowed_hosts", "data_roots", "artifact_roots", mode="before")
+    @field_validator(
+        "allowed_hosts", "data_roots", "artifact_roots", "webhook_networks", mode="before"
+    )
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):

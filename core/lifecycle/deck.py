@@ -1,10 +1,12 @@
 """What every use case is given: settings, MLflow, the ledger and who asks."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from core.ledger import Ledger
 from core.mlflow_api import Mlflow, connect
-from core.people import Actor, local_actor
+from core.people import Actor, Everything, Permissions, local_actor
+from core.registry.desk import Desk
+from core.registry.policy import RULES, Rules
 from core.settings import Settings
 
 
@@ -14,8 +16,25 @@ class Deck:
 
     settings: Settings
     mlflow: Mlflow
+    """Reads, with the person's credentials where the server has accounts."""
     ledger: Ledger
     actor: Actor
+    account: Mlflow | None = None
+    """Modeldeck's service account, where it is another than ``mlflow``."""
+    permissions: Permissions = field(default_factory=Everything)
+    rules: Rules = RULES
+
+    @property
+    def service(self) -> Mlflow:
+        """Writes what was decided, and what Modeldeck itself does."""
+        return self.account or self.mlflow
+
+    @property
+    def desk(self) -> Desk:
+        """The parts that promotion works with."""
+        return Desk(
+            self.mlflow, self.service, self.ledger, self.actor, self.permissions, self.rules
+        )
 
 
 def open_deck(settings: Settings) -> Deck:

@@ -2,11 +2,21 @@
 
 import getpass
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from core.errors import NotAllowed
+from core.people.permissions import Everything, Permission, Permissions
 from core.settings import Settings, listens_beyond_loopback
 from core.texts import t
+
+__all__ = [
+    "Actor",
+    "Everything",
+    "Permission",
+    "Permissions",
+    "local_actor",
+    "require_safe_identity",
+]
 
 
 @dataclass(frozen=True)
@@ -16,15 +26,26 @@ class Actor:
     name: str
     """The name that records carry."""
     kind: str = "local"
-    """How the name is known: ``local`` is this machine's user."""
+    """How the name is known: ``local`` is this machine's user, ``mlflow`` an account of the
+    server, ``oidc`` somebody whom a provider vouches for, ``worker`` Modeldeck itself."""
+    groups: frozenset[str] = field(default_factory=frozenset)
+    """The groups that the provider or the desk's rules put the person in."""
+    administrator: bool = False
+    """Whether the person may set webhooks up and break the glass. True for ``local``."""
+
+    @property
+    def decides_alone(self) -> bool:
+        """Whether there is nobody else: one's own requests may be approved, and the record says
+        so."""
+        return self.kind == "local"
 
 
 def local_actor() -> Actor:
     """This machine's user, who has all rights."""
     try:
-        return Actor(name=getpass.getuser())
+        return Actor(name=getpass.getuser(), administrator=True)
     except (KeyError, OSError):  # a container may run under a number that has no name
-        return Actor(name=f"uid {os.getuid()}")
+        return Actor(name=f"uid {os.getuid()}", administrator=True)
 
 
 def require_safe_identity(settings: Settings, address: str) -> None:
@@ -36,6 +57,8 @@ def require_safe_identity(settings: Settings, address: str) -> None:
     Raises:
         NotAllowed: ``address`` is beyond loopback and the setting does not allow it.
     """
+    if settings.identity != "local":
+        return
     if listens_beyond_loopback(address) and not settings.allow_local_beyond_loopback:
         raise NotAllowed(
             what=t("people.beyond_loopback.what", address=address or t("people.everywhere")),

@@ -1,0 +1,1 @@
+"""Promotion requests: asked for, checked, decided, carried out."""
