@@ -13,7 +13,7 @@ TOOLS   := $(VENV)/.tools
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install run demo stop check test test-unit test-integration test-browser bench lock clean
+.PHONY: help install run demo stop check test test-unit test-integration test-browser bench soak lock clean
 
 help: ## list these targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ test-browser: $(TOOLS) ## the tests that drive a browser
 
 bench: $(TOOLS) ## measure, and print what was measured
 	$(BIN)/python -m benchmarks
+
+soak: $(TOOLS) ## the long proofs of the promotion desk, in full
+	$(BIN)/python -m tests.soak $(ARGS)
 
 lock: $(TOOLS) ## resolve pyproject.toml into the pinned requirements again
 	$(BIN)/uv pip compile pyproject.toml $(LOCK) -o requirements.txt
