@@ -8,7 +8,7 @@ import pytest
 from hypothesis import settings
 
 from tests import browser_setup
-from tests.servers import OURS, MlflowServer, Postgres
+from tests.servers import OURS, AccountsServer, MlflowServer, Postgres
 
 # The same examples on every machine, however slow: a test that fails must fail for everybody.
 settings.register_profile("modeldeck", deadline=None, derandomize=True)
@@ -34,6 +34,14 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
     """A real MLflow server on SQLite, shared by the tests of a session: make your own names."""
     with MlflowServer(tmp_path_factory.mktemp("mlflow-server")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def accounts_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AccountsServer]:
+    """A real MLflow server with basic authentication, shared by the tests of a session: make your
+    own accounts and names. Whoever has no right of their own may READ everything."""
+    with AccountsServer(tmp_path_factory.mktemp("accounts-server")) as server:
         yield server
 
 
@@ -65,6 +73,7 @@ def chromium() -> Path:
 # What a test needs follows from its folder and its fixtures, so nobody has to mark it by hand.
 FOLDERS = {"integration": "server", "browser": "browser"}
 FIXTURES = {
+    "accounts_server": "server",
     "mlflow_server": "server",
     "mlflow_server_on_postgres": "server",
     "postgres": "postgres",

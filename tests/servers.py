@@ -4,7 +4,9 @@ Each starts on a free port of a loopback address, is ready when ``start`` return
 everything that it started.
 """
 
+import base64
 import importlib.util
+import json
 import os
 import secrets
 import shutil
@@ -19,7 +21,7 @@ import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import IO, Any, Self
 
 import psutil
 import psycopg
@@ -253,6 +255,113 @@ class MlflowServer(Server):
         self.launch(command, clean_environment(quiet | self.environment), cwd=self.folder)
         self.wait_for(f"{self.url}/health")
         return self
+
+
+class AccountsServer(MlflowServer):
+    """An ``mlflow server --app-name basic-auth``: people with names, passwords and rights.
+
+    Nothing about an account is cached by the server unless ``cache_seconds`` says so: what is taken
+    away is gone at the next request. Whoever has no right of their own has ``default``.
+
+    Attributes:
+        passwords: each account's password, by name; ``admin`` is the server's administrator.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        default: str = "READ",
+        cache_seconds: int = 0,
+        port: int | None = None,
+        backend_uri: str | None = None,
+    ) -> None:
+        super().__init__(
+            folder,
+            port=port,
+            backend_uri=backend_uri,
+            options=("--app-name", "basic-auth"),
+            environment={
+                "MLFLOW_AUTH_CONFIG_PATH": str(folder / "auth.ini"),
+                "MLFLOW_FLASK_SERVER_SECRET_KEY": secrets.token_hex(16),
+            },
+        )
+        self.passwords = {"admin": secrets.token_hex(12)}
+        lines = {
+            "default_permission": default,
+            "database_uri": f"sqlite:///{folder / 'auth.db'}",
+            "admin_username": "admin",
+            "admin_password": self.passwords["admin"],
+            "authorization_function": "mlflow.server.auth:authenticate_request_basic_auth",
+            "auth_cache_ttl_seconds": cache_seconds,
+        }
+        text = "\n".join(f"{name} = {value}" for name, value in lines.items())
+        (folder / "auth.ini").write_text(f"[mlflow]\n{text}\n")
+
+    def ask(
+        self, method: str, path: str, body: Mapping[str, object] | None = None, by: str = "admin"
+    ) -> dict[str, Any]:
+        """The server's answer to a request of ``by``; ``path`` such as "2.0/mlflow/users/create".
+
+        Raises:
+            urllib.error.HTTPError: the server refused.
+        """
+        basic = base64.b64encode(f"{by}:{self.passwords[by]}".encode()).decode()
+        request = urllib.request.Request(  # noqa: S310 - our own address
+            f"{self.url}/api/{path}",
+            data=None if body is None else json.dumps(body).encode(),
+            method=method,
+            headers={"Authorization": f"Basic {basic}", "Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=60) as reply:  # noqa: S310
+            content = reply.read()
+        return dict(json.loads(content)) if content else {}
+
+    def add(self, name: str, password: str = "", *, admin: bool = False) -> str:
+        """Make an account; returns its password."""
+        self.passwords[name] = password or secrets.token_hex(12)
+        account = {"username": name, "password": self.passwords[name]}
+        self.ask("POST", "2.0/mlflow/users/create", account)
+        if admin:
+            self.ask("PATCH", "2.0/mlflow/users/update-admin", {"username": name, "is_admin": True})
+        return self.passwords[name]
+
+    def remove(self, name: str) -> None:
+        """Take an account away."""
+        self.ask("DELETE", "2.0/mlflow/users/delete", {"username": name})
+
+    def set_password(self, name: str, password: str) -> None:
+        """Give an account another password."""
+        self.ask(
+            "PATCH", "2.0/mlflow/users/update-password", {"username": name, "password": password}
+        )
+        self.passwords[name] = password
+
+    def grant(self, name: str, kind: str, resource: str, permission: str) -> None:
+        """Give ``name`` a level (READ, USE, EDIT, MANAGE, DENY) on one thing.
+
+        Args:
+            kind: "experiment" or "registered_model".
+            resource: the experiment's id or the model's name.
+        """
+        self.ask(
+            "POST",
+            "3.0/mlflow/users/permissions/grant",
+            {
+                "username": name,
+                "resource_type": kind,
+                "resource_id": resource,
+                "permission": permission,
+            },
+        )
+
+    def revoke(self, name: str, kind: str, resource: str) -> None:
+        """Take back what ``grant`` gave; the default is left."""
+        self.ask(
+            "POST",
+            "3.0/mlflow/users/permissions/revoke",
+            {"username": name, "resource_type": kind, "resource_id": resource},
+        )
 
 
 class Postgres(Server):
