@@ -20,7 +20,7 @@ from core.runs.effects import Effect, Region, effects, region
 from core.runs.encoding import Encoded, Floats, Ints
 from core.runs.forest import FOLDS, SEED, Design, Progress, grow
 from core.runs.replicates import seed_like
-from core.runs.statistics import LARGEST, LEVEL, varies
+from core.statistics import LARGEST, LEVEL, varies
 
 FEWEST_RUNS = 20
 LEAST_FIT = 0.2

@@ -15,9 +15,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from core import formats
-from core.runs import statistics
-from core.runs.statistics import Difference, Estimate, Sample
+from core import formats, statistics
+from core.statistics import Difference, Estimate, Sample
 from core.texts import t
 
 SEEDS = frozenset({"seed", "random_state", "random_seed", "rng", "rng_seed", "run_seed"})

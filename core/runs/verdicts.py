@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 
-from core import formats
-from core.runs import statistics
+from core import formats, statistics
 from core.runs.replicates import Measured
-from core.runs.statistics import Difference
+from core.statistics import Difference
 from core.texts import t
 
 

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core import formats
-from core.runs import replicates, statistics
+from core import formats, statistics
+from core.runs import replicates
 from core.runs.replicates import compare, find, measure, seed_like
-from core.runs.statistics import ALPHA, Sample, difference, holm, sample
 from core.runs.verdicts import cautions, outcome, sentence
+from core.statistics import ALPHA, Sample, difference, holm, sample
 
 A = [0.91, 0.92, 0.90, 0.93, 0.94]
 B = [0.88, 0.90, 0.87, 0.89, 0.91]

@@ -8,8 +8,8 @@ import scipy
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from core.runs import statistics
-from core.runs.statistics import ALPHA, Sample, difference, estimate, hedges, holm, sample
+from core import statistics
+from core.statistics import ALPHA, Sample, difference, estimate, hedges, holm, sample
 
 A = [0.91, 0.92, 0.90, 0.93, 0.94]
 B = [0.88, 0.90, 0.87, 0.89, 0.91]

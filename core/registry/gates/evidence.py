@@ -24,6 +24,9 @@ class Side:
     replicates: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     """Metric → values of runs that repeat this one (the same params but the seed), its own first;
     only where there are at least two."""
+    replicate_seeds: tuple[str, ...] = ()
+    """The seed of each replicate, in the order of the values; empty where they are not known. A
+    comparison is paired by them where enough match."""
     params: Mapping[str, str] = field(default_factory=dict)
     datasets: tuple[Mapping[str, Any], ...] = ()
     """``{"name", "digest", "context", "source", "rows", "at"}``; what is unknown is None."""

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from core import formats
-from core.runs import replicates, statistics, verdicts
+from core import formats, statistics
+from core.runs import replicates, verdicts
 from core.runs.replicates import Comparison, Groups
-from core.runs.statistics import Difference
+from core.statistics import Difference
 from core.texts import t
 from core.ui import runs
 from core.ui.compare.shared import MOST_IN_LINK, Compared
