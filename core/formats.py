@@ -1,12 +1,14 @@
 """How numbers, times, durations and sizes are written, wherever a person reads them."""
 
 import math
+import unicodedata
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from core.texts import t
 
 NONE = "–"
+_JOINERS = "\u200c\u200d"
 
 
 def number(value: float | int | str | None, digits: int = 4) -> str:
@@ -116,3 +118,18 @@ def shorten(text: str, length: int = 60) -> str:
         return line
     head = (length - 1) * 2 // 3
     return f"{line[:head]}…{line[len(line) - (length - 1 - head) :]}"
+
+
+def visible(text: str) -> str:
+    """``text`` without control and direction characters, which could make it read as another.
+
+    Line breaks and tabs stay. Zero-width joiners stay between characters beyond ASCII, where some
+    scripts need them.
+    """
+    return "".join(
+        c
+        for i, c in enumerate(text)
+        if c in "\n\t"
+        or unicodedata.category(c) not in ("Cc", "Cf", "Cs")
+        or (c in _JOINERS and 0 < i < len(text) - 1 and not (text[i - 1] + text[i + 1]).isascii())
+    )

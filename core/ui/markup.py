@@ -6,15 +6,16 @@ colours, badges, formulas and icons. A run's name may hold any of these.
 
 import re
 import string
-import unicodedata
 from typing import Any
 
 import pandas as pd
 
+from core.formats import visible
 from core.texts import t
 
+__all__ = ["md", "plain", "plain_frame", "safe", "visible"]
+
 _PUNCTUATION = frozenset(string.punctuation)
-_JOINERS = "\u200c\u200d"
 _REWRITTEN = re.compile(
     r"(h)(?=ttps?://)|(w)(?=ww\.)|(?<=@)[-_]*([a-z0-9])"  # addresses become links
     r"|(?<=:)([sm])(?=treamlit:|aterial_)"  # a logo, an icon
@@ -46,21 +47,6 @@ def safe(text: object, length: int | None = None) -> str:
             pieces += [_escaped(line[end:at]), f"*{letter}"]
         end = at + 1
     return "".join([*pieces, _escaped(line[end:])])
-
-
-def visible(text: str) -> str:
-    """``text`` without control and direction characters, which could make it read as another.
-
-    Line breaks and tabs stay. Zero-width joiners stay between characters beyond ASCII, where some
-    scripts need them.
-    """
-    return "".join(
-        c
-        for i, c in enumerate(text)
-        if c in "\n\t"
-        or unicodedata.category(c) not in ("Cc", "Cf", "Cs")
-        or (c in _JOINERS and 0 < i < len(text) - 1 and not (text[i - 1] + text[i + 1]).isascii())
-    )
 
 
 def plain(value: Any) -> Any:
