@@ -51,6 +51,51 @@ class Artifacts:
         )
         return sorted(found, key=lambda a: (not a.is_dir, a.path))
 
+    def walk(
+        self, uri: str, most: int, check: Callable[[], object] = lambda: None
+    ) -> list[ArtifactFile]:
+        """All files below ``uri``, by path; folders are entered and left out.
+
+        Args:
+            most: most files and folders.
+            check: called before each folder; what it raises rises.
+
+        Raises:
+            TooLarge: there are more than ``most``.
+        """
+        files: list[ArtifactFile] = []
+        folders, seen = [""], 0
+        while folders:
+            check()
+            inside = self.list(uri, folders.pop())
+            seen += len(inside)
+            if seen > most:
+                raise TooLarge(t("errors.file.too_many", uri=without_user_info(uri), most=most))
+            folders += [f.path for f in inside if f.is_dir]
+            files += [f for f in inside if not f.is_dir]
+        return sorted(files, key=lambda f: f.path)
+
+    def fetch(
+        self,
+        uri: str,
+        path: str,
+        target: Path,
+        cap: int | None = None,
+        check: Callable[[], object] = lambda: None,
+    ) -> Path:
+        """One file into the folder ``target``, and where it lies there.
+
+        Args:
+            cap: most bytes to fetch.
+            check: called now and then; what it raises ends the fetching, and rises.
+
+        Raises:
+            TooLarge: the file is larger than ``cap``.
+        """
+        inner = _inner(path)
+        self._fetch(uri, inner, target, cap, check)
+        return target / inner
+
     def read(self, uri: str, path: str, cap: int) -> bytes:
         """The bytes of one file.
 
@@ -144,11 +189,12 @@ class Artifacts:
         example = None
         if "serving_input_example.json" in names:
             example = json.loads(self.read(uri, "serving_input_example.json", _METADATA_CAP))
-        requirements: tuple[str, ...] = ()
+        requirements: tuple[str, ...] | None = None
         if "requirements.txt" in names:
             text = self.read(uri, "requirements.txt", _METADATA_CAP).decode("utf-8", "replace")
             requirements = tuple(line.strip() for line in text.splitlines() if line.strip())
         signature = data.get("signature")
+        python = data.get("flavors", {}).get("python_function", {})
         return ModelInfo(
             signature=convert.signature(ModelSignature.from_dict(signature)) if signature else None,
             example=example,
@@ -156,7 +202,11 @@ class Artifacts:
             mlflow_version=str(data.get("mlflow_version", "")),
             created_at=_created(data.get("utc_time_created")),
             size_bytes=data.get("model_size_bytes"),
-            requirements=requirements,
+            requirements=requirements or (),
+            has_requirements=requirements is not None,
+            python=str(python.get("python_version") or ""),
+            loader_module=str(python.get("loader_module") or ""),
+            code=str(python.get("code") or ""),
         )
 
     def _fetch(

@@ -182,3 +182,11 @@ class ModelInfo:
     created_at: datetime | None = None
     size_bytes: int | None = None
     requirements: tuple[str, ...] = field(default=())
+    has_requirements: bool = False
+    """Whether there is a ``requirements.txt``, be it an empty one."""
+    python: str = ""
+    """The version of Python that it names."""
+    loader_module: str = ""
+    """The module that loads it: MLflow's own of its flavor, or one of its own code."""
+    code: str = ""
+    """The folder of its own code, by path below the model's folder; "" where it names none."""

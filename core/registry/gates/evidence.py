@@ -99,5 +99,12 @@ class Evidence:
     """SHA-256 of the artifacts (``core.registry.digest``); "" where it could not be made."""
     digest_of: str = ""
     """``content`` or ``listing``: what it was made over."""
+    listing: str = ""
+    """The same over the files' paths and sizes alone."""
+    compared: str = ""
+    """Before a change is applied: ``content`` or ``listing``, by what the artifacts were compared
+    with those that were approved; "" else."""
+    notes: Mapping[str, str] = field(default_factory=dict)
+    """Part → where it is not all that there is, in plain words, such as a search that was cut."""
     missing: Mapping[str, str] = field(default_factory=dict)
     """Part → why it could not be gathered, in plain words."""
