@@ -137,6 +137,42 @@ def curves(path: Path, runs: int = 100, metrics: int = 20, steps: int = 10_000) 
     return BigStore(path, experiment, runs)
 
 
+def versions(path: Path, versions: int = 5_000, model: str = "search-ranker") -> BigStore:
+    """One registered model of ``versions`` versions, each of a run of its own as in ``wide``.
+
+    The newest but ten is in Production, the newest but three in Staging, each with its alias; the
+    50 before Production are archived, the others stand nowhere. A bare model stands beside it.
+    """
+    store = wide(path, versions)
+    client = MlflowClient(store.uri)
+    client.create_registered_model("bare")
+    client.create_registered_model(model, description="Ranks pictures for a text.")
+    client.set_registered_model_tag(model, "team", "north")
+    production, staging = max(1, versions - 10), max(1, versions - 3)
+    stages = {production: "Production", staging: "Staging"}
+    stages |= dict.fromkeys(range(max(1, production - 50), production), "Archived")
+    ids = _ids(versions)
+
+    def made(n: int) -> int:
+        return FIRST_START + EVERY * n + 5_000
+
+    with _open(path) as db:
+        _insert(db, "model_versions", _VERSION, (
+            ("default", model, n, made(n), made(n), f"Trained in campaign {n // 500}.",
+             stages.get(n, "None"), f"models:/m-{ids[n - 1]}", f"file:///nowhere/{ids[n - 1]}",
+             ids[n - 1], "READY")
+            for n in range(1, versions + 1)
+        ))  # fmt: skip
+        _insert(db, "model_version_tags", "workspace, name, version, key, value", (
+            ("default", model, n, key, value)
+            for n in range(1, versions + 1)
+            for key, value in (("campaign", f"sweep {n // 500}"), ("modeldeck.by", "ada"))
+        ))  # fmt: skip
+    client.set_registered_model_alias(model, "champion", str(production))
+    client.set_registered_model_alias(model, "challenger", str(staging))
+    return store
+
+
 def planted(steps: int = 10_000) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The steps of ``curves`` at which spikes stand, and those at which NaN does."""
     chosen = np.random.default_rng(_SEED + 1).permutation(np.arange(50, steps - 50))
@@ -146,6 +182,10 @@ def planted(steps: int = 10_000) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 _RUN = (
     "run_uuid, name, source_type, user_id, status, start_time, end_time, lifecycle_stage, "
     "artifact_uri, experiment_id"
+)
+_VERSION = (
+    "workspace, name, version, creation_time, last_updated_time, description, current_stage, "
+    "source, storage_location, run_id, status"
 )
 _METRIC = "run_uuid, key, value, timestamp, step, is_nan"
 

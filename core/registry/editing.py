@@ -7,6 +7,7 @@ replaced unread.
 from core.errors import Conflict, InvalidInput
 from core.mlflow_api import Mlflow
 from core.mlflow_api.nouns import ModelVersion, RegisteredModel
+from core.registry.card import PREFIX
 from core.registry.ladder import LADDER, Ladder
 from core.texts import t
 
@@ -100,6 +101,8 @@ def _free(key: str, version: int | None, ladder: Ladder) -> str:
     # Written last by a transition, so that a webhook tells of it: by hand it would tell a lie.
     if version is not None and key.strip() == ladder.tag:
         raise InvalidInput(t("registry.tag_of_ladder", key=ladder.tag), field="key")
+    if version is None and key.strip().startswith(PREFIX):
+        raise InvalidInput(t("card.of_card", key=key.strip()[:250]), field="key")
     if not key.strip():
         raise InvalidInput(t("registry.tag_without_key"), field="key")
     return key.strip()
