@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from core.people import Actor
+from core.registry.gates import Gate, all_gates
 from core.registry.ladder import LADDER, Ladder
 
 EVERYONE = "everyone"
@@ -109,6 +110,8 @@ class Rules:
     """SHA-256 of the file; "" for what is built in."""
     file: str = ""
     """Where it was read from; "" for what is built in."""
+    gates: Mapping[str, Gate] = field(default_factory=all_gates, repr=False, compare=False)
+    """The gates that may be named: those that Modeldeck brings, and the administrator's own."""
 
     def policy(self, model: str, rung: str) -> Policy:
         """What holds for moving a version of ``model`` to ``rung``."""
@@ -129,5 +132,16 @@ def names(listed: tuple[str, ...], actor: Actor) -> bool:
     return any(f"group:{group}" in listed for group in actor.groups)
 
 
-RULES = Rules(rules=(Rule("*", "Production", Policy(approvals=1)),))
+SHIPPED = (
+    GateUse("signature_compatible", Level.WARN),
+    GateUse("example_answered", Level.WARN),
+    GateUse("environment", Level.WARN),
+    GateUse("card_complete", Level.INFORM),
+    GateUse("code_in_artifact", Level.INFORM),
+    GateUse("age", Level.INFORM, {"training_days": 180}),
+    GateUse("drift", Level.INFORM),
+)
+"""Gates that suit any model: they warn and inform, and block nothing."""
+
+RULES = Rules(rules=(Rule("*", "Production", Policy(approvals=1, gates=SHIPPED)),))
 """What holds without a file: Production is asked for and approved, the rest is moved directly."""
