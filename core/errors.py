@@ -61,6 +61,10 @@ class NotAllowed(DeckError):
     """This person may not do that."""
 
 
+class SignedOut(NotAllowed):
+    """Nobody is signed in here, or not any more: signing in again may help."""
+
+
 class TooLarge(DeckError):
     """More bytes or rows than a cap admits."""
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from core.ledger import Ledger
 from core.mlflow_api import Mlflow, connect
+from core.mlflow_api.credentials import service_account
 from core.people import Actor, Everything, Permissions, local_actor
 from core.registry.desk import Desk
 from core.registry.policy import RULES, Rules
@@ -38,12 +39,15 @@ class Deck:
 
 
 def open_deck(settings: Settings) -> Deck:
-    """Open the ledger (bringing its tables up to date) and name the MLflow store.
+    """The parts that Modeldeck itself works with: the ledger, its tables brought up to date, and
+    the MLflow store, asked with the service account where there is one.
 
     Raises:
         LedgerFailed: the ledger's database cannot be reached.
+        BadSetting: the service account's settings cannot be used.
     """
     settings.home.mkdir(parents=True, exist_ok=True)
     ledger = Ledger(settings.ledger_uri)
     ledger.migrate()
-    return Deck(settings, connect(settings), ledger, local_actor())
+    mlflow, account = connect(settings), service_account(settings)
+    return Deck(settings, mlflow.as_person(account) if account else mlflow, ledger, local_actor())

@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 
 from core.mlflow_api.artifacts import Artifacts
+from core.mlflow_api.credentials import Credential
 from core.mlflow_api.gateway import Deadlines, Gateway
 from core.mlflow_api.registry import Registry
 from core.mlflow_api.tracking import Tracking
+from core.mlflow_api.whoami import Who, whoami
 from core.settings import Settings
 
 
@@ -23,9 +25,30 @@ class Mlflow:
         """The server's address without user info, fit for a page."""
         return self.gateway.address
 
+    def as_person(self, credential: Credential) -> "Mlflow":
+        """The same server, asked with the credential of one account and no other."""
+        gateway = self.gateway.as_person(credential)
+        return Mlflow(
+            gateway,
+            self.tracking.through(gateway),
+            self.registry.through(gateway),
+            self.artifacts.through(gateway),
+        )
+
+    def whoami(self) -> Who:
+        """The account that this is asked with, as the server knows it now.
+
+        Raises:
+            SignedOut: the server does not know it, or not with this password.
+            DeckError: anything else that went wrong; it says nothing about the account.
+        """
+        return whoami(self.gateway)
+
 
 def connect(settings: Settings) -> Mlflow:
     """The store that the settings name. Makes no call yet; the first one does.
+
+    Where people have accounts there, calls are refused until ``as_person`` says whose they are.
 
     Raises:
         FileStoreUnsupported: the address is a folder of files.
@@ -39,6 +62,7 @@ def connect(settings: Settings) -> Mlflow:
             page=settings.page_deadline,
             artifact=settings.artifact_deadline,
         ),
+        accounts=settings.identity == "mlflow",
     )
     roots = (settings.artifact_root.as_uri(), *settings.artifact_roots)
     return Mlflow(

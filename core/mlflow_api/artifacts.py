@@ -39,6 +39,10 @@ class Artifacts:
         self._gateway = gateway
         self._roots = tuple(_local_path(root) for root in roots)
 
+    def through(self, gateway: Gateway) -> "Artifacts":
+        """The same artifacts through another door."""
+        return Artifacts(gateway, [str(root) for root in self._roots])
+
     def list(self, uri: str, path: str = "") -> list[ArtifactFile]:
         """Files and folders directly under ``path``, folders first."""
         inner = _inner(path)
@@ -53,7 +57,7 @@ class Artifacts:
 
     def walk(
         self, uri: str, most: int, check: Callable[[], object] = lambda: None
-    ) -> list[ArtifactFile]:
+    ) -> tuple[ArtifactFile, ...]:
         """All files below ``uri``, by path; folders are entered and left out.
 
         Args:
@@ -73,7 +77,7 @@ class Artifacts:
                 raise TooLarge(t("errors.file.too_many", uri=without_user_info(uri), most=most))
             folders += [f.path for f in inside if f.is_dir]
             files += [f for f in inside if not f.is_dir]
-        return sorted(files, key=lambda f: f.path)
+        return tuple(sorted(files, key=lambda f: f.path))
 
     def fetch(
         self,

@@ -5,6 +5,7 @@ then makes three runs out of one). Here every call is made once, in a bounded po
 no longer than its kind may take.
 """
 
+import copy
 import math
 import os
 import re
@@ -13,10 +14,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 from urllib.parse import urlsplit
 
 import urllib3.exceptions as http
@@ -33,8 +34,11 @@ from core.errors import (
     ServerFailed,
     ServerSlow,
     ServerUnreachable,
+    SignedOut,
     StoreNeedsUpgrade,
 )
+from core.mlflow_api import credentials
+from core.mlflow_api.credentials import Credential
 from core.mlflow_api.pool import ContextPool
 from core.settings import without_user_info
 from core.texts import t
@@ -65,6 +69,8 @@ _CHATTER = (
     r"^[A-Z_]+: |\(raised as a result of [^)]*\) ?"
     r"|\((psycopg2?|sqlite3|pymysql|MySQLdb|pyodbc)\.[\w.]+\) ?"
 )
+_UNKNOWN_ACCOUNT = ("UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED")
+_REFUSED = ("PERMISSION_DENIED", *_UNKNOWN_ACCOUNT)
 _NOT_FOR_PEOPLE = r"Traceback \(most recent call last\)|\.? ?Response body:|\[SQL:"
 
 
@@ -98,6 +104,18 @@ class Deadlines:
         return max(self.metadata, self.page, self.artifact)
 
 
+@dataclass
+class _Heard:
+    """What changes while a gateway is used; shared by all persons' gateways to one server."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    wanted_until: float = 0.0
+    answered_at: float = 0.0
+    prober: Future[None] | None = None
+    opening: threading.Lock = field(default_factory=threading.Lock)
+    client: "MlflowClient | None" = None
+
+
 class Gateway:
     """Calls to one MLflow server or database.
 
@@ -107,13 +125,20 @@ class Gateway:
         artifact_root: where a database store keeps artifacts of experiments without a place of
             their own; MLflow would take the folder that the process happens to stand in.
         deadlines: seconds to wait, by kind.
+        accounts: whether every call has to carry an account's credential; see ``as_person``.
 
     Raises:
         FileStoreUnsupported: the address is a folder of files.
     """
 
     def __init__(
-        self, tracking_uri: str, registry_uri: str, artifact_root: Path, deadlines: Deadlines
+        self,
+        tracking_uri: str,
+        registry_uri: str,
+        artifact_root: Path,
+        deadlines: Deadlines,
+        *,
+        accounts: bool = False,
     ) -> None:
         self.tracking_uri = tracking_uri
         self.registry_uri = registry_uri
@@ -125,12 +150,17 @@ class Gateway:
         self._breaker = Breaker(_PAUSE_SECONDS)
         # Small questions that hang must not take the threads that pages need.
         self._askers = ContextPool(_POOL_SIZE, "mlflow-asker")
-        self._asking = threading.Lock()
-        self._wanted_until = self._answered_at = 0.0
-        self._prober: Future[None] | None = None
         self._closed = threading.Event()
-        self._opening = threading.Lock()
-        self._client: MlflowClient | None = None
+        self._heard = _Heard()
+        self._accounts = accounts
+        self._credential: Credential | None = None
+
+    def as_person(self, credential: Credential) -> Self:
+        """The same gateway, with its client, threads and breaker, for one account: every call
+        carries that account's credential, in whatever thread it is made."""
+        bound = copy.copy(self)
+        bound.__dict__.update(_accounts=True, _credential=credential)
+        return bound
 
     def read(
         self,
@@ -179,12 +209,13 @@ class Gateway:
         Args:
             since: a moment of ``time.monotonic``.
         """
-        with self._asking:
-            self._wanted_until = time.monotonic() + _WANTED_SECONDS
-            if self._answered_at > since:
+        heard = self._heard
+        with heard.lock:
+            heard.wanted_until = time.monotonic() + _WANTED_SECONDS
+            if heard.answered_at > since:
                 return True
-            if self._prober is None or self._prober.done():
-                self._prober = self._askers.submit(self._keep_asking)
+            if heard.prober is None or heard.prober.done():
+                heard.prober = self._askers.submit(self._keep_asking)
             return False
 
     @property
@@ -199,13 +230,14 @@ class Gateway:
         self._askers.shutdown()
 
     def _keep_asking(self) -> None:
-        while time.monotonic() < self._wanted_until and not self._closed.wait(_BETWEEN_PROBES):
+        heard = self._heard
+        while time.monotonic() < heard.wanted_until and not self._closed.wait(_BETWEEN_PROBES):
             began = time.monotonic()
             try:
                 self._small_question().result(_PROBE_SECONDS)
             except Exception:  # noqa: BLE001, S112 - whatever it is, it is no answer
                 continue
-            self._answered_at = began
+            heard.answered_at = began
             self._breaker.close()
             return
 
@@ -214,9 +246,15 @@ class Gateway:
 
         def ask() -> object:
             self._make_client()
-            return self._client_now().search_experiments(max_results=1)
+            try:
+                return self._client_now().search_experiments(max_results=1)
+            except Exception as error:
+                if _refused(error):  # which a server that works says at once, too
+                    return None
+                raise
 
-        return self._askers.submit(ask)
+        with credentials.bound(self._credential):
+            return self._askers.submit(ask)
 
     def _run(
         self,
@@ -229,6 +267,10 @@ class Gateway:
     ) -> T:
         refuse_file_store(self.tracking_uri)
         refuse_file_store(self.registry_uri)
+        if self._accounts:
+            if self._credential is None:
+                raise NotAllowed(t("people.nobody.what", action=action), t("people.nobody.next"))
+            credentials.refuse_others()
         if not self._breaker.enter():
             raise ServerUnreachable(t("errors.mlflow.paused", address=self.address, action=action))
         # A write gets more time: where its answer is missed, a person has to look for its effect.
@@ -236,7 +278,8 @@ class Gateway:
         failed = False
         try:
             self._open(action)
-            future: Future[T] = self._pool.submit(lambda: call(self._client_now()))
+            with credentials.bound(self._credential):
+                future: Future[T] = self._pool.submit(lambda: call(self._client_now()))
             began = time.monotonic()
             try:
                 answer = self._await(future, deadline, progress)
@@ -290,12 +333,12 @@ class Gateway:
                 raise TimeoutError
 
     def _client_now(self) -> "MlflowClient":
-        assert self._client is not None  # noqa: S101 - _open made it
-        return self._client
+        assert self._heard.client is not None  # noqa: S101 - _open made it
+        return self._heard.client
 
     def _open(self, action: str) -> None:
         """Make the client; for a database that connects, and makes the tables of a new one."""
-        if self._client is not None:
+        if self._heard.client is not None:
             return
         future = self._pool.submit(self._make_client)
         try:
@@ -304,8 +347,8 @@ class Gateway:
             raise self._slow(action, _OPENING_SECONDS) from None
 
     def _make_client(self) -> None:
-        with self._opening:
-            if self._client is not None:
+        with self._heard.opening:
+            if self._heard.client is not None:
                 return
             prepare_environment(
                 self.deadlines.longest, self._artifact_root if self.is_database else None
@@ -320,20 +363,31 @@ class Gateway:
                     )
                 for uri in {self.tracking_uri, self.registry_uri}:
                     _open_database(uri, self._artifact_root.parent)
+            credentials.register()
             client = MlflowClient(tracking_uri=self.tracking_uri, registry_uri=self.registry_uri)
             if self.is_database:
                 client.search_experiments(max_results=1)  # connects; a bad schema shows here
                 client.search_registered_models(max_results=1)
-            self._client = client
+            self._heard.client = client
 
     def _map(
         self, action: str, error: Exception, *, write: bool, deadline: float
     ) -> DeckError | None:
         from google.protobuf.json_format import ParseError
         from mlflow.exceptions import MlflowException
+        from requests import HTTPError
         from sqlalchemy.exc import OperationalError
 
         causes = list(_chain(error))
+        # Artifacts are read past MLflow's own errors.
+        replies = (getattr(c, "response", None) for c in causes if isinstance(c, HTTPError))
+        status = next((reply.status_code for reply in replies if reply is not None), None)
+        if status in (401, 403):
+            return self._not_allowed(action, known=status == 403)
+        if status == 404:
+            return NotFound(t("errors.mlflow.not_found", action=action, detail="HTTP 404"))
+        if status is not None:
+            return self._failed(action, f"HTTP {status}")
         if any(isinstance(c, http.NewConnectionError | http.ConnectTimeoutError) for c in causes):
             return self._unreachable(action)
         if any(isinstance(c, http.ReadTimeoutError | TimeoutError) for c in causes):
@@ -341,11 +395,11 @@ class Gateway:
         if any(isinstance(c, http.ProtocolError | ConnectionError) for c in causes):
             return self._unknown(action) if write else self._unreachable(action)
         if any(isinstance(c, http.ResponseError) for c in causes):
-            status = _http_status(causes)
+            said = _http_status(causes)
             # Something between us and the server gave up; the server itself may have gone on.
-            if write and status in ("HTTP 502", "HTTP 504"):
+            if write and said in ("HTTP 502", "HTTP 504"):
                 return self._unknown(action)
-            return self._failed(action, status)
+            return self._failed(action, said)
         if isinstance(error, ParseError | OddReply):
             return ServerFailed(t("errors.mlflow.odd_reply", address=self.address, action=action))
         if isinstance(error, MlflowException):
@@ -371,9 +425,17 @@ class Gateway:
             return Conflict(t("errors.mlflow.exists", action=action, detail=detail))
         if code in ("INVALID_PARAMETER_VALUE", "BAD_REQUEST", "INVALID_STATE"):
             return InvalidInput(t("errors.mlflow.refused", action=action, detail=detail))
-        if code in ("PERMISSION_DENIED", "UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED"):
-            return NotAllowed(t("errors.mlflow.not_allowed", action=action))
+        if code in _REFUSED:
+            return self._not_allowed(action, known=code not in _UNKNOWN_ACCOUNT)
         return self._failed(action, code.lower().replace("_", " "))
+
+    def _not_allowed(self, action: str, *, known: bool) -> NotAllowed:
+        """The error for a refusal; ``known`` tells a missing right from an account that is gone."""
+        if known or self._credential is None:
+            return NotAllowed(t("errors.mlflow.not_allowed", action=action))
+        return SignedOut(
+            t("people.signed_out.account", name=self._credential.user), t("people.signed_out.next")
+        )
 
     def _failed(self, action: str, detail: str) -> ServerFailed:
         return ServerFailed(
@@ -507,6 +569,11 @@ def _open_database(uri: str, home: Path) -> None:
                 utils._verify_schema(engine)  # noqa: SLF001
     finally:
         engine.dispose()
+
+
+def _refused(error: Exception) -> bool:
+    """Whether MLflow knows this account and refuses it, or does not know it."""
+    return str(getattr(error, "error_code", "")) in _REFUSED
 
 
 def mlflow_version() -> str:

@@ -5,11 +5,13 @@ import threading
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from core.mlflow_api import convert, ids
 from core.mlflow_api.gateway import Gateway, Kind
 from core.mlflow_api.nouns import ModelVersion, RegisteredModel
+from core.mlflow_api.version_rows import version_rows
 from core.texts import t
 
 if TYPE_CHECKING:
@@ -25,6 +27,10 @@ class Registry:
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
+
+    def through(self, gateway: Gateway) -> "Registry":
+        """The same registry through another door."""
+        return Registry(gateway)
 
     def models(self) -> list[RegisteredModel]:
         """All registered models by name, with their aliases."""
@@ -50,9 +56,26 @@ class Registry:
             lambda c: convert.registered_model(c.get_registered_model(checked)),
         )
 
-    def versions(self, name: str) -> list[ModelVersion]:
-        """All versions of a model, newest first, with their aliases."""
-        return self._search(name, dict(self.model(name).aliases))
+    def versions(self, name: str, model: RegisteredModel | None = None) -> list[ModelVersion]:
+        """All versions of a model, newest first, with their aliases.
+
+        Args:
+            model: the registered model, where it was read already.
+        """
+        return self._search(name, dict((model or self.model(name)).aliases))
+
+    def some_versions(self, model: RegisteredModel, most: int) -> tuple[list[ModelVersion], bool]:
+        """The ``most`` versions of a model that were changed last, newest first, with their
+        aliases; and whether these are all there are."""
+        text = _name_filter(ids.model_name(model.name))
+        page = self._gateway.read(
+            t("mlflow.action.versions"),
+            lambda c: c.search_model_versions(text, max_results=most),
+            Kind.PAGE,
+        )
+        aliases = dict(model.aliases)
+        found = [convert.model_version(v, aliases) for v in page if v.name == model.name]
+        return sorted(found, key=lambda v: -v.version), not page.token
 
     def all_versions(self, models: Sequence[RegisteredModel] | None = None) -> list[ModelVersion]:
         """All versions of all models, newest first within each.
@@ -230,7 +253,15 @@ class Registry:
 
     def _search(self, name: str | None, aliases: dict[str, int]) -> list[ModelVersion]:
         text = _name_filter(ids.model_name(name)) if name is not None else ""
-        found: list[ModelVersion] = []
+        rows = self._gateway.read(
+            t("mlflow.action.versions"), lambda c: version_rows(c, text), Kind.PAGE
+        )
+        if rows is not None:
+            carriers = set(aliases.values())
+            mine = (v for v in rows if name in (None, v.model))
+            found = [convert_aliases(v, aliases) if v.version in carriers else v for v in mine]
+            return sorted(found, key=lambda v: -v.version)
+        found = []
         token: str | None = None
         while True:
             page = self._gateway.read(
@@ -262,7 +293,5 @@ def _name_filter(name: str) -> str:
 
 def convert_aliases(version: ModelVersion, aliases: Mapping[str, int]) -> ModelVersion:
     """``version`` with those of its model's ``aliases`` that point at it."""
-    from dataclasses import replace
-
     mine = tuple(sorted(a for a, number in aliases.items() if number == version.version))
     return replace(version, aliases=mine)

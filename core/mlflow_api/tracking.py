@@ -32,6 +32,10 @@ class Tracking:
         self._gateway = gateway
         self._artifact_root = artifact_root
 
+    def through(self, gateway: Gateway) -> "Tracking":
+        """The same store through another door."""
+        return Tracking(gateway, self._artifact_root)
+
     def experiments(self, view: str = ACTIVE) -> list[Experiment]:
         """All experiments, last changed first; ``view`` is ACTIVE, DELETED or ALL."""
         from mlflow.entities import ViewType

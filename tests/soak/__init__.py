@@ -1,0 +1,1 @@
+"""Long runs of what `make test` runs a tenth of: `make soak`."""
