@@ -105,13 +105,15 @@ def artifact(entity: Any) -> ArtifactFile:
 
 def registered_model(entity: Any) -> RegisteredModel:
     """One registered model; versions are ``str`` over REST and ``int`` from a database."""
+    aliases = {alias: int(version) for alias, version in (entity.aliases or {}).items()}
     return RegisteredModel(
         name=entity.name,
         description=entity.description or "",
         tags=dict(entity.tags or {}),
-        aliases={alias: int(version) for alias, version in (entity.aliases or {}).items()},
+        aliases=aliases,
         created_at=moment(entity.creation_timestamp),
         updated_at=moment(entity.last_updated_timestamp),
+        latest=tuple(model_version(v, aliases) for v in entity.latest_versions or []),
     )
 
 

@@ -103,6 +103,8 @@ class RegisteredModel:
     aliases: Mapping[str, int]
     created_at: datetime | None
     updated_at: datetime | None
+    latest: "tuple[ModelVersion, ...]" = ()
+    """The newest version in each MLflow stage."""
 
 
 @dataclass(frozen=True)
