@@ -40,7 +40,7 @@ def version_rows(client: "MlflowClient", filter_string: str) -> list[ModelVersio
         & (tag.name == keys.c.name)
         & (tag.version == keys.c.version)
     )
-    tagged = sa.select(tag.name, tag.version, tag.key, tag.value).join(keys, of_version)
+    tagged: Any = sa.select(tag.name, tag.version, tag.key, tag.value).join(keys, of_version)
     with store.ManagedSessionMaker() as session:
         versions = session.execute(
             found.with_only_columns(
