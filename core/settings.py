@@ -158,7 +158,16 @@ class Settings(BaseSettings):
         default=5000,
         ge=1,
         le=1_000_000,
-        description="Largest model that an endpoint fetches, in MB.",
+        description="Largest model that an endpoint or a check fetches, in MB.",
+    )
+    example_seconds: float = Field(
+        default=120.0,
+        gt=0,
+        le=3_600,
+        description="Seconds in which a model has to load and answer its input example in a check.",
+    )
+    example_mb: int = Field(
+        default=4000, ge=100, le=1_000_000, description="Most memory it may take for that, in MB."
     )
     upload_mb: int = Field(
         default=50, ge=1, le=1000, description="Largest file accepted from a browser, in MB."

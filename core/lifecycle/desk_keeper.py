@@ -1,0 +1,185 @@
+"""The worker's part in promotion: check what was asked for, carry out what was approved."""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from core.errors import Conflict, DeckError, NotFound
+from core.ledger import Ledger, leases
+from core.lifecycle.deck import Deck
+from core.lifecycle.evidence import Stopped, Work, gather
+from core.people import Actor
+from core.registry.gates import judge, needs
+from core.registry.gates.evidence_json import as_json, from_json
+from core.registry.plan import Wanted, plan_transition, see
+from core.registry.requests import rows
+from core.registry.requests.binding import statuses
+from core.registry.requests.checking import checked, outdate
+from core.registry.requests.nouns import Bound, Checked, Request, State
+from core.texts import t
+
+_log = logging.getLogger("modeldeck.worker")
+_LEASE_SECONDS = 60.0
+_LOOK_SECONDS = 1.0
+_RENEW_SECONDS = 15.0
+_REST_SECONDS = 10.0
+AT_ONCE = 2
+"""Requests that one worker checks at a time: each may fetch and load a model."""
+
+
+def check(
+    deck: Deck, request: Request, *, before_applying: bool = False, work: Work | None = None
+) -> Checked:
+    """Look at everything that a request is decided on: evidence, gates, plan.
+
+    Args:
+        before_applying: the artifacts are compared again up to the size that the settings name,
+            above it by their listing; no model is run, its answer counts while the artifacts are
+            the same.
+        work: how it is done; in a folder of its own unless given.
+
+    Raises:
+        NotFound: the model or the version is gone.
+        DeckError: a server does not answer.
+    """
+    ladder, policy = deck.rules.ladder, request.policy
+    known = from_json(request.evidence) if before_applying and request.evidence else None
+    evidence, state = gather(
+        deck,
+        request.model,
+        request.version,
+        request.rung,
+        needs(policy, deck.rules.gates),
+        work=work or Work(_folder(deck, f"{request.id}-again"), request.id),
+        known=known,
+    )
+    results = judge(evidence, policy, deck.rules.gates)
+    seen = see(state, request.version, request.rung, ladder)
+    digest, of = evidence.digest, evidence.digest_of
+    if known is not None and evidence.listing and evidence.digest_of != known.digest_of:
+        # Too large to be read again: an unchanged listing stands for what was approved.
+        same = evidence.listing == known.listing
+        digest, of = (known.digest, known.digest_of) if same else (digest, of)
+    wanted = Wanted(request.model, request.version, request.rung, request.archive_existing)
+    bound = Bound(
+        version=request.version,
+        source=evidence.challenger.source,
+        digest=digest,
+        digest_of=of,
+        holders=seen.holders,
+        carrier=seen.carrier,
+        standing=seen.rung,
+        gates=statuses(results),
+    )
+    return Checked(bound, as_json(evidence), results, plan_transition(state, wanted, ladder))
+
+
+class DeskKeeper:
+    """Looks after open requests of one store, for one worker.
+
+    Args:
+        deck: the worker's parts.
+        owner: names the worker, so that of several one checks a request.
+    """
+
+    def __init__(self, deck: Deck, owner: str) -> None:
+        self._deck = as_worker(deck)
+        self._owner = owner
+        self._rests_until: dict[str, float] = {}
+
+    def waiting(self) -> list[str]:
+        """Requests that wait for a check, oldest first."""
+        found = self._select(State.CHECKING)
+        ids = [request.id for request in sorted(found, key=lambda r: r.asked_at)]
+        self._rests_until = {k: at for k, at in self._rests_until.items() if k in ids}
+        return [i for i in ids if time.monotonic() > self._rests_until.get(i, 0.0)]
+
+    def check(self, request_id: str) -> None:
+        """Check one request, unless another worker does, and freeze what was found into it.
+
+        Where a server does not answer, the request goes on waiting, and says so.
+        """
+        ledger = self._deck.ledger
+        lease = leases.take(ledger, f"check:{request_id}", self._owner, _LEASE_SECONDS)
+        if lease is None:
+            return
+        try:
+            request = rows.get(ledger, request_id)
+            if request.state is State.CHECKING:
+                self._check(request, lease)
+        except Stopped:
+            return
+        finally:
+            leases.give_back(ledger, lease)
+
+    def _check(self, request: Request, lease: leases.Lease) -> None:
+        ledger = self._deck.ledger
+        work = Work(
+            _folder(self._deck, request.id),
+            request.id,
+            say=lambda what: _say(ledger, request, what),
+            check=_watching(ledger, request, lease),
+        )
+        _say(ledger, request, t("evidence.checking"))
+        try:
+            found = check(self._deck, request, work=work)
+            if leases.renew(ledger, lease, _LEASE_SECONDS):
+                checked(ledger, request.id, found)
+        except NotFound as error:
+            outdate(ledger, request.id, error.what)
+        except DeckError as error:
+            _log.warning("request %s: %s", request.id, error)
+            self._rest(request, error.what)
+        except Stopped:
+            raise
+        except Exception:
+            self._rest(request, t("evidence.failed"))
+            raise
+
+    def _rest(self, request: Request, what: str) -> None:
+        self._rests_until[request.id] = time.monotonic() + _REST_SECONDS
+        _say(self._deck.ledger, request, what)
+
+    def _select(self, *states: State) -> list[Request]:
+        deck = self._deck
+        return rows.select(deck.ledger, store=deck.service.address, states=states)
+
+
+def as_worker(deck: Deck) -> Deck:
+    """The same parts for Modeldeck itself: it reads with the service account, under its name."""
+    return replace(deck, mlflow=deck.service, actor=Actor("modeldeck", kind="worker"))
+
+
+def _folder(deck: Deck, name: str) -> Path:
+    return deck.settings.home / "checks" / name
+
+
+def _say(ledger: Ledger, request: Request, what: str) -> None:
+    """Tell on the request what is being done; it was closed where that is refused."""
+    try:
+        with ledger.transaction(t("requests.recording")) as connection:
+            rows.change(connection, request, State.CHECKING, message=what[:500])
+    except Conflict:
+        raise Stopped from None
+
+
+def _watching(ledger: Ledger, request: Request, lease: leases.Lease) -> Callable[[], None]:
+    """Looks now and then whether the check is still wanted, and holds on to its lease."""
+    looked = renewed = time.monotonic()
+
+    def look() -> None:
+        nonlocal looked, renewed
+        now = time.monotonic()
+        if now - looked < _LOOK_SECONDS:
+            return
+        looked = now
+        if rows.get(ledger, request.id).state is not State.CHECKING:
+            raise Stopped
+        if now - renewed > _RENEW_SECONDS:
+            renewed = now
+            if not leases.renew(ledger, lease, _LEASE_SECONDS):
+                raise Stopped
+
+    return look
