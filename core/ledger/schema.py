@@ -129,6 +129,13 @@ transitions = sa.Table(
     sa.Column("request_id", sa.String(32), nullable=False, server_default=""),
     sa.Column("path", sa.String(20), nullable=False, server_default="direct"),
     sa.Index("transitions_begun", "begun_at"),
+    sa.Index(  # what was approved is begun once
+        "transitions_one_a_request",
+        "request_id",
+        unique=True,
+        sqlite_where=sa.text("request_id <> ''"),
+        postgresql_where=sa.text("request_id <> ''"),
+    ),
 )
 
 record = sa.Table(
@@ -146,6 +153,7 @@ record = sa.Table(
     sa.Column("previous", sa.String(64), nullable=False),
     sa.Column("hash", sa.String(64), nullable=False),
     sa.Index("record_model", "store", "model", "number"),
+    sa.Index("record_action", "action", "number"),
     sa.Index("record_request", "request_id"),
 )
 
@@ -185,6 +193,7 @@ requests = sa.Table(
     sa.Column("bound", sa.JSON),
     sa.Column("evidence", sa.JSON),
     sa.Column("results", sa.JSON),
+    sa.Column("steps", sa.JSON),
     sa.Column("asked_at", UtcDateTime, nullable=False),
     sa.Column("checked_at", UtcDateTime),
     sa.Column("expires_at", UtcDateTime, nullable=False),
@@ -193,6 +202,16 @@ requests = sa.Table(
     sa.Column("claimed_until", UtcDateTime),
     sa.Index("requests_model", "store", "model", "asked_at"),
     sa.Index("requests_state", "state", "asked_at"),
+    sa.Index(
+        "requests_one_open",
+        "store",
+        "model",
+        "version",
+        "rung",
+        unique=True,
+        sqlite_where=sa.text("closed_at IS NULL"),
+        postgresql_where=sa.text("closed_at IS NULL"),
+    ),
 )
 
 decisions = sa.Table(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Self
 
@@ -19,6 +20,9 @@ class VersionState:
     stage: str
     aliases: tuple[str, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
+    source: str = ""
+    updated_at: datetime | None = None
+    """When MLflow says that it was changed last; aliases and tags do not move it."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,7 @@ class ModelState:
         return cls(
             model,
             tuple(
-                VersionState(v.version, v.stage, v.aliases, v.tags)
+                VersionState(v.version, v.stage, v.aliases, v.tags, v.source, v.updated_at)
                 for v in sorted(versions, key=lambda v: v.version)
             ),
         )

@@ -1,17 +1,20 @@
 """The record: which transitions were begun, by whom, what they did, and how they ended."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
-from core.ledger import Ledger, new_id, now
+from core.ledger import Ledger, chain, new_id, now
+from core.ledger.chain import Entry, Line
 from core.ledger.schema import transitions as table
+from core.registry import known
 from core.registry.ladder import Ladder
-from core.registry.plan import ModelState, Step, touched
+from core.registry.plan import ModelState, Step, StepKind, touched
 from core.texts import t
 
 
@@ -37,6 +40,8 @@ class State(StrEnum):
     """Read back: none of it is there."""
     INTERRUPTED = "interrupted"
     """Whoever applied it went away; what of it is there was found out later."""
+    UNDONE = "undone"
+    """It broke off, and what of it was there was taken back."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,12 @@ class Transition:
     message: str
     begun_at: datetime
     ended_at: datetime | None
+    request_id: str = ""
+    """The request that it carries out; "" where there was none."""
+    path: str = "direct"
+    """By which way it was asked for: ``direct``, ``desk``, ``rollback``, ``break_glass``."""
+    line: Line | None = None
+    """Its newest line in the record's chain, where it has just been written."""
 
     @property
     def sentence(self) -> str:
@@ -144,8 +155,19 @@ def begin(
     steps: Sequence[Step],
     state: ModelState,
     ladder: Ladder,
+    path: str = "direct",
+    request_id: str = "",
+    actor_kind: str = "local",
 ) -> Transition:
-    """Write down what is about to be done, before anything is."""
+    """Write down what is about to be done, before anything is: a row, and a line of the chain.
+
+    Before it comes what changed in the model without Modeldeck.
+
+    Args:
+        state: of the whole model, read under its lease.
+        path: by which way it was asked for.
+        request_id: the request that it carries out.
+    """
     row = {
         "id": new_id(),
         "store": store,
@@ -162,10 +184,15 @@ def begin(
         "before": _snapshot(state, {version, *touched(steps)}, ladder),
         "message": "",
         "begun_at": now(),
+        "request_id": request_id,
+        "path": path,
     }
     with ledger.transaction(t("registry.recording")) as connection:
         connection.execute(table.insert().values(**row))
-    return get(ledger, str(row["id"]))
+        begun = _transition(row | {"after": None, "ended_at": None})
+        known.catch_up(connection, store, state, ladder)
+        line = chain.append(connection, _entry(begun, "begun", actor, actor_kind))
+    return replace(begun, line=line)
 
 
 def end(
@@ -175,21 +202,37 @@ def end(
     after: ModelState,
     ladder: Ladder,
     message: str = "",
+    *,
+    actor: str = "",
+    actor_kind: str = "local",
 ) -> Transition:
-    """Write down how a transition ended, unless somebody settled it in the meantime."""
-    values = {
-        "state": state,
-        "after": _snapshot(after, begun.before, ladder),
-        "message": message,
-        "ended_at": now(),
-    }
+    """Write down how a transition ended, unless somebody settled it in the meantime.
+
+    What was found beside it, and is neither as before nor as planned, is written down as changed
+    without Modeldeck.
+
+    Args:
+        after: the whole model, read back under its lease; without versions where it is gone.
+        actor: who found out how it ended, where that is not who began it.
+    """
+    snapshot = _snapshot(after, begun.before, ladder)
+    ended = replace(
+        begun, state=state, after=_placements(snapshot), message=message, ended_at=now(), line=None
+    )
     with ledger.transaction(t("registry.recording")) as connection:
-        connection.execute(
+        changed = connection.execute(
             table.update()
             .where(table.c.id == begun.id, table.c.state == State.APPLYING)
-            .values(**values)
+            .values(state=state, after=snapshot, message=message, ended_at=ended.ended_at)
         )
-    return get(ledger, begun.id)
+        if changed.rowcount:
+            if after.versions:
+                _know(connection, begun, after, ladder)
+            entry = _entry(ended, state, actor or begun.actor, actor_kind)
+            ended = replace(ended, line=chain.append(connection, entry))
+            if after.versions:
+                known.catch_up(connection, begun.store, after, ladder)
+    return ended if ended.line else get(ledger, begun.id)
 
 
 def get(ledger: Ledger, transition_id: str) -> Transition:
@@ -229,6 +272,62 @@ def _snapshot(
         }
         for v in found
         if v
+    }
+
+
+def _know(connection: Connection, begun: Transition, after: ModelState, ladder: Ladder) -> None:
+    """Know of the versions concerned what the steps brought about, and nothing beyond it."""
+    was = known.read(connection, begun.store, begun.model).get(begun.model, {})
+    stages = {s.version: s.value for s in begun.steps if s.kind is StepKind.SET_STAGE}
+    moves = (StepKind.SET_ALIAS, StepKind.DELETE_ALIAS)
+    moved = {s.value for s in begun.steps if s.kind in moves}
+    became = dict(was)
+    for number in begun.before:
+        found, old = after.find(number), was.get(number)
+        if found is None or old is None:
+            continue
+        staged = stages.get(number, "").casefold() == found.stage.casefold()
+        kept = [alias for alias in old.aliases if alias not in moved]
+        mine = replace(
+            found,
+            stage=found.stage if staged else old.stage,
+            aliases=tuple(sorted([*kept, *(moved & set(found.aliases))])),
+            source=old.source,
+            updated_at=found.updated_at if number in stages else old.updated_at,
+        )
+        became[number] = known.of(mine, ladder, now())
+    known.put(connection, begun.store, begun.model, was, became)
+
+
+def _entry(row: Transition, what: str, actor: str, actor_kind: str) -> Entry:
+    ended = row.after is not None
+    return Entry(
+        f"transition.{what}",
+        actor=actor,
+        actor_kind=actor_kind,
+        path=row.path,
+        store=row.store,
+        model=row.model,
+        version=row.version,
+        rung=row.wanted if row.kind is Kind.RUNG else "",
+        request_id=row.request_id,
+        transition_id=row.id,
+        before=_as_json(row.before),
+        after=_as_json(row.after) if row.after is not None else None,
+        why=row.comment,
+        details={
+            "kind": row.kind,
+            "wanted": row.wanted,
+            "steps": [step.as_json() for step in row.steps],
+            **({"begun_by": row.actor, "message": row.message} if ended else {}),
+        },
+    )
+
+
+def _as_json(placements: Mapping[int, Placement]) -> dict[str, dict[str, Any]]:
+    return {
+        str(n): {"rung": p.rung, "stage": p.stage, "aliases": list(p.aliases)}
+        for n, p in placements.items()
     }
 
 

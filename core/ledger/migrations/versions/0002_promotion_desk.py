@@ -27,6 +27,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("record", schema=None) as batch_op:
         batch_op.create_index("record_model", ["store", "model", "number"], unique=False)
+        batch_op.create_index("record_action", ["action", "number"], unique=False)
         batch_op.create_index("record_request", ["request_id"], unique=False)
     _append_only()
 
@@ -64,6 +65,7 @@ def upgrade() -> None:
         sa.Column("bound", sa.JSON(), nullable=True),
         sa.Column("evidence", sa.JSON(), nullable=True),
         sa.Column("results", sa.JSON(), nullable=True),
+        sa.Column("steps", sa.JSON(), nullable=True),
         sa.Column("asked_at", UtcDateTime(), nullable=False),
         sa.Column("checked_at", UtcDateTime(), nullable=True),
         sa.Column("expires_at", UtcDateTime(), nullable=False),
@@ -75,6 +77,13 @@ def upgrade() -> None:
     with op.batch_alter_table("requests", schema=None) as batch_op:
         batch_op.create_index("requests_model", ["store", "model", "asked_at"], unique=False)
         batch_op.create_index("requests_state", ["state", "asked_at"], unique=False)
+        batch_op.create_index(
+            "requests_one_open",
+            ["store", "model", "version", "rung"],
+            unique=True,
+            sqlite_where=sa.text("closed_at IS NULL"),
+            postgresql_where=sa.text("closed_at IS NULL"),
+        )
     op.create_table(
         "decisions",
         sa.Column("id", sa.String(length=32), nullable=False),
@@ -134,6 +143,13 @@ def upgrade() -> None:
         )
         batch_op.add_column(
             sa.Column("path", sa.String(length=20), nullable=False, server_default="direct")
+        )
+        batch_op.create_index(
+            "transitions_one_a_request",
+            ["request_id"],
+            unique=True,
+            sqlite_where=sa.text("request_id <> ''"),
+            postgresql_where=sa.text("request_id <> ''"),
         )
 
 
