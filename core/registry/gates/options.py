@@ -73,6 +73,8 @@ def kinds(gate: Gate) -> Mapping[str, Kind]:
     """
     if not dataclasses.is_dataclass(gate.options):
         raise TypeError(t("rules.gate_file.options"))
+    if {"gate", "level"} & {field.name for field in dataclasses.fields(gate.options)}:
+        raise TypeError(t("rules.gate_file.reserved"))
     hints = typing.get_type_hints(gate.options)
     return {
         field.name: _kind(hints[field.name], field) for field in dataclasses.fields(gate.options)
@@ -91,7 +93,7 @@ def faults(gate: Gate, given: Mapping[str, Any]) -> list[tuple[str, str]]:
         try:
             known[name].convert(value)
         except ValueError as error:
-            found.append((name, f"{name}: {error}"))
+            found.append((name, f"{name} {error}"))
     found += [
         ("", t("rules.option.missing", gate=gate.name, name=name, wanted=kind.words))
         for name, kind in known.items()
