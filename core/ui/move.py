@@ -163,6 +163,11 @@ def _tell(base: str) -> None:
             icon=":material/error:",
         )
         return
+    tell(told)
+
+
+def tell(told: Outcome) -> None:
+    """What was read back after a change."""
     for line in told.settled:
         st.info(
             md("model.move.settled", what=line.sentence, actor=line.actor, how=line.message),
