@@ -10,6 +10,7 @@ from typing import NoReturn
 
 from core import logs
 from core.errors import DeckError
+from core.mlflow_api.credentials import take_over
 from core.people import require_safe_identity
 from core.processes import ROOT
 from core.settings import BadSetting, Settings, load, require_home
@@ -28,6 +29,7 @@ def main(arguments: list[str]) -> int:
         settings = load()
         if command != "stop":
             require_home(settings)
+        take_over(settings)
         return _COMMANDS[command](settings)
     except BadSetting as error:
         return _fail(t("cli.bad_setting"), str(error))

@@ -3,9 +3,10 @@
 from dataclasses import dataclass, field
 
 from core.ledger import Ledger
+from core.lifecycle.rules import held
 from core.mlflow_api import Mlflow, connect
 from core.mlflow_api.credentials import service_account
-from core.people import Actor, Everything, Permissions, local_actor
+from core.people import MODELDECK, Actor, Everything, Permissions, local_actor
 from core.registry.desk import Desk
 from core.registry.policy import RULES, Rules
 from core.settings import Settings
@@ -24,6 +25,13 @@ class Deck:
     """Modeldeck's service account, where it is another than ``mlflow``."""
     permissions: Permissions = field(default_factory=Everything)
     rules: Rules = RULES
+    visit: str = ""
+    """Tells one sign-in of a person from another; "" where nobody signs in."""
+
+    @property
+    def scope(self) -> tuple[str, str, str]:
+        """What an answer that is remembered depends on besides the question: server and person."""
+        return (self.mlflow.address, self.actor.name, self.visit)
 
     @property
     def service(self) -> Mlflow:
@@ -50,4 +58,10 @@ def open_deck(settings: Settings) -> Deck:
     ledger = Ledger(settings.ledger_uri)
     ledger.migrate()
     mlflow, account = connect(settings), service_account(settings)
-    return Deck(settings, mlflow.as_person(account) if account else mlflow, ledger, local_actor())
+    return Deck(
+        settings,
+        mlflow.as_person(account) if account else mlflow,
+        ledger,
+        local_actor() if settings.identity == "local" else Actor(MODELDECK, "worker"),
+        rules=held(settings).rules,
+    )

@@ -10,6 +10,7 @@ from core.settings import Settings, listens_beyond_loopback
 from core.texts import t
 
 __all__ = [
+    "MODELDECK",
     "Actor",
     "Everything",
     "Permission",
@@ -17,6 +18,10 @@ __all__ = [
     "local_actor",
     "require_safe_identity",
 ]
+
+
+MODELDECK = "Modeldeck"
+"""The name of what Modeldeck itself does where people have accounts."""
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,13 @@ from typing import Any
 import streamlit as st
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.routing import BaseRoute
 
 from core import logs
 from core.errors import NotAllowed
+from core.lifecycle.rules import held
 from core.lifecycle.supervisor import Supervisor
+from core.mlflow_api.credentials import take_over
 from core.people import require_safe_identity
 from core.settings import BadSetting, Settings, load
 
@@ -22,13 +25,23 @@ def parts() -> dict[str, Any]:
     try:
         settings = load()
         require_safe_identity(settings, str(st.get_option("server.address") or ""))
+        take_over(settings)
+        held(settings)
     except BadSetting as error:
         sys.exit(f"Modeldeck does not start.\n{error}")
     except NotAllowed as error:
         sys.exit(f"Modeldeck does not start.\n{error.what}\n{error.next_step}")
+    guards = [Middleware(TrustedHostMiddleware, allowed_hosts=trusted_hosts(settings))]
+    routes: list[BaseRoute] = []
+    if settings.identity == "mlflow":
+        from core.ui.signin import OnlySignedIn, SignIn
+
+        guards.append(Middleware(OnlySignedIn, settings=settings))
+        routes = SignIn(settings).routes
     return {
         "lifespan": _lifespan(settings),
-        "middleware": [Middleware(TrustedHostMiddleware, allowed_hosts=trusted_hosts(settings))],
+        "middleware": guards,
+        "routes": routes,
         "on_script_error": _on_script_error,
     }
 
@@ -50,9 +63,9 @@ def trusted_hosts(settings: Settings) -> list[str]:
 def _lifespan(settings: Settings) -> Any:
     @asynccontextmanager
     async def lifespan(_app: st.App) -> AsyncIterator[None]:
-        from core.ui.deck import close_mirror, deck  # at need, as above: now the server runs
+        from core.ui.deck import close_mirror, own_deck  # at need, as above: now the server runs
 
-        supervisor = Supervisor(settings, deck)
+        supervisor = Supervisor(settings, own_deck)
         supervisor.start()
         yield
         close_mirror()

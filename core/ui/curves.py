@@ -260,14 +260,13 @@ def highlight(key: str, of: Sequence[Wanted]) -> tuple[str, ...]:
 
 def histories() -> Histories:
     """Reads metric histories, and keeps those of this person."""
-    here = deck()
     # The mirror has looked whether the database is this server's; while it does not read it, as
     # where it is another's, neither do curves.
-    return _histories((here.mlflow.address, here.actor.name), mirror().database)
+    return _histories(deck().scope, mirror().database)
 
 
 @st.cache_resource(show_spinner=False, max_entries=20, on_release=Histories.close)
-def _histories(scope: tuple[str, str], database: str | None) -> Histories:  # noqa: ARG001 - part of the key
+def _histories(scope: tuple[str, str, str], database: str | None) -> Histories:  # noqa: ARG001 - part of the key
     return Histories(deck().mlflow, database)
 
 

@@ -2,13 +2,16 @@
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import streamlit as st
 
 from core.lifecycle.deck import Deck, open_deck
+from core.lifecycle.rules import held
 from core.runs.mirror import Mirror, open_mirror
 from core.settings import load
+from core.ui import visit
 
 T = TypeVar("T")
 
@@ -17,9 +20,20 @@ REMEMBERED = 5.0
 
 
 @st.cache_resource(show_spinner=False)
-def deck() -> Deck:
-    """Settings, MLflow, the ledger and who is here."""
+def own_deck() -> Deck:
+    """The parts that Modeldeck itself works with, with its service account where it has one."""
     return open_deck(load())
+
+
+def deck() -> Deck:
+    """Settings, MLflow, the ledger, the rules and who is here: MLflow is asked as that person.
+
+    Raises:
+        SignedOut: people have accounts, and nobody is signed in here.
+    """
+    own = own_deck()
+    base = replace(own, rules=held(own.settings).rules)
+    return base if own.settings.identity == "local" else visit.present(base)
 
 
 _opening = threading.Lock()
@@ -30,8 +44,8 @@ def mirror() -> Mirror:
     """The run mirror, one a process; opened when it is first asked for."""
     with _opening:
         if not _mirrors:
-            here = deck()
-            _mirrors.append(open_mirror(here.settings, here.mlflow))
+            own = own_deck()
+            _mirrors.append(open_mirror(own.settings, own.mlflow))
         return _mirrors[0]
 
 
@@ -50,13 +64,16 @@ def read(name: str, call: Callable[[], T], *args: object) -> T:
         call: asks; an error rises and is never remembered.
         args: what the answer depends on, plain values.
     """
-    answer: T = _briefly(_scope(), _named(name, call), args, call)
+    answer: T = _briefly(deck().scope, _named(name, call), args, call)
     return answer
 
 
 def keep(name: str, call: Callable[[], T], *args: object) -> T:
-    """Like ``read`` for what never changes, such as the files of a model version."""
-    answer: T = _long(_scope(), _named(name, call), args, call)
+    """Like ``read`` for what never changes, such as the files of a model version. Where people
+    have accounts it is asked again within a minute: a right may have been taken away."""
+    here = deck()
+    remember = _long if here.settings.identity == "local" else _a_minute
+    answer: T = remember(here.scope, _named(name, call), args, call)
     return answer
 
 
@@ -70,15 +87,10 @@ def _named(name: str, call: Callable[[], object]) -> str:
     return f"{name} {call.__module__} {getattr(call, '__qualname__', '')}"
 
 
-def _scope() -> tuple[str, str]:
-    # Answers are shared by all sessions: the server and the person belong to the key.
-    here = deck()
-    return (here.mlflow.address, here.actor.name)
-
-
+# Answers are shared by all sessions: the server and the person (``scope``) belong to the key.
 @st.cache_data(ttl=REMEMBERED, max_entries=1000, show_spinner=False)
 def _briefly(  # what is not used here is the key of the memory
-    scope: tuple[str, str],  # noqa: ARG001
+    scope: tuple[str, str, str],  # noqa: ARG001
     name: str,  # noqa: ARG001
     args: tuple[object, ...],  # noqa: ARG001
     _call: Callable[[], Any],
@@ -88,7 +100,17 @@ def _briefly(  # what is not used here is the key of the memory
 
 @st.cache_data(ttl=3600, max_entries=60, show_spinner=False)
 def _long(
-    scope: tuple[str, str],  # noqa: ARG001
+    scope: tuple[str, str, str],  # noqa: ARG001
+    name: str,  # noqa: ARG001
+    args: tuple[object, ...],  # noqa: ARG001
+    _call: Callable[[], Any],
+) -> Any:
+    return _call()
+
+
+@st.cache_data(ttl=55, max_entries=300, show_spinner=False)
+def _a_minute(
+    scope: tuple[str, str, str],  # noqa: ARG001
     name: str,  # noqa: ARG001
     args: tuple[object, ...],  # noqa: ARG001
     _call: Callable[[], Any],

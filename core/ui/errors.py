@@ -14,9 +14,11 @@ from core.errors import (
     ServerFailed,
     ServerSlow,
     ServerUnreachable,
+    SignedOut,
     Unexpected,
 )
 from core.texts import t
+from core.ui import door
 from core.ui.deck import deck
 from core.ui.markup import safe
 
@@ -69,6 +71,8 @@ def show(error: DeckError) -> None:
         title=error.title,
         icon=":material/error:",
     )
+    if isinstance(error, SignedOut):
+        door.way_in()
     if error.command:
         st.code(error.command, language="bash")
     if error.retryable and isinstance(error, (*_OF_A_SERVER, LedgerFailed)):

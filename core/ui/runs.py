@@ -200,7 +200,7 @@ def _complete(asked: RunQuery) -> RunQuery:
 
 @st.cache_resource(ttl=REMEMBERED, max_entries=100, show_spinner=False)
 def _experiments(
-    scope: tuple[str, str],  # noqa: ARG001 - part of the key
+    scope: tuple[str, str, str],  # noqa: ARG001 - part of the key
 ) -> tuple[tuple[Experiment, ...], frozenset[str]]:
     """What MLflow lists for this person, and the ids; shared, and never written to.
 
@@ -226,9 +226,8 @@ def experiment_names(ids: Sequence[str]) -> dict[str, str]:
     return {i: known[i] if i in known else deck().mlflow.tracking.experiment(i).name for i in ids}
 
 
-def _scope() -> tuple[str, str]:
-    here = deck()
-    return (here.mlflow.address, here.actor.name)
+def _scope() -> tuple[str, str, str]:
+    return deck().scope
 
 
 def fingerprint(ids: Sequence[str]) -> str:

@@ -4,7 +4,6 @@ It is the application's main script, and there is no ``pages/`` folder beside it
 run such pages directly on a cold visit, past this shell.
 """
 
-import re
 import sys
 from pathlib import Path
 
@@ -15,9 +14,9 @@ if ROOT not in sys.path:  # Streamlit puts this script's own folder first, not t
 import streamlit as st  # noqa: E402
 
 from core.texts import t  # noqa: E402
-from core.ui.deck import deck  # noqa: E402
+from core.ui import door  # noqa: E402
+from core.ui.deck import deck, own_deck  # noqa: E402
 from core.ui.errors import settled  # noqa: E402
-from core.ui.markup import md  # noqa: E402
 from core.ui.navigation import pages  # noqa: E402
 from core.ui.parts import say_done  # noqa: E402
 
@@ -26,14 +25,15 @@ PICTURES = Path(__file__).parent
 # Set before the menu is made: a page's Material icon as the tab's icon would be fetched from a
 # font server on the internet.
 st.set_page_config(page_icon=str(PICTURES / "icon.svg"), layout="wide")
-chosen = st.navigation(pages())
+welcome = door.open_for(own_deck())
+chosen = st.navigation(pages(), position="sidebar" if welcome else "hidden")
 st.set_page_config(page_title=f"{chosen.title} · {t('nav.app')}")
 st.logo(PICTURES / "logo.svg", size="large")
-here = deck()
-with st.sidebar:
-    # Without its scheme a server's address is not taken for a link, and reads as well.
-    address = re.sub(r"^https?://", "", here.mlflow.address)
-    st.caption(md("shell.where", address=address, person=here.actor.name))
-say_done()
-chosen.run()
-settled()
+if welcome:
+    with st.sidebar:
+        door.who_is_here(deck())
+    say_done()
+    chosen.run()
+    settled()
+else:
+    door.closed(own_deck().settings)

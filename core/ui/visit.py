@@ -1,0 +1,135 @@
+"""Who is at this browser tab: its session, from the cookie that the sign-in page gave.
+
+A tab belongs to the session that it began with. Should its browser's cookie, or the session, be
+another one by now, then nobody is here: nothing typed as one person is ever done as another.
+"""
+
+from contextvars import ContextVar
+
+import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from core.errors import DeckError, SignedOut
+from core.lifecycle.deck import Deck
+from core.lifecycle.visit import deck_of
+from core.mlflow_api import Mlflow
+from core.mlflow_api.pool import ContextPool
+from core.people import Actor
+from core.people.sessions import End, Session, Sessions, key_of
+from core.settings import Settings
+from core.texts import t
+
+CHECK_SECONDS = 30.0
+"""How old the knowledge may be that an account is there, while somebody reads."""
+_KEY = "_session"
+
+_sessions: list[Sessions] = []
+_checks = ContextPool(4, "accounts")
+_here: ContextVar[Deck | None] = ContextVar("deck", default=None)
+
+
+def sessions(settings: Settings) -> Sessions:
+    """The sessions of this page server."""
+    if not _sessions:
+        _sessions.append(Sessions(settings.session_idle_minutes * 60))
+    return _sessions[0]
+
+
+def cookie_of(settings: Settings) -> str:
+    """The cookie's name. A browser sends one host's cookies to all its ports: the port tells two
+    Modeldecks on one machine apart."""
+    return f"modeldeck_session_{settings.port}"
+
+
+def arrive(settings: Settings) -> Session | None:
+    """The session of this tab, at the beginning of a visit; None where nobody is signed in."""
+    key = _tabs_key(settings)
+    return sessions(settings).visit(key) if key else None
+
+
+def leave(settings: Settings) -> None:
+    """Sign out whoever is here."""
+    sessions(settings).end(str(st.session_state.get(_KEY, "")), End.SIGNED_OUT)
+
+
+def why_not(settings: Settings) -> End:
+    """Why nobody is signed in here who was before."""
+    key = str(st.session_state.get(_KEY, ""))
+    if key and key != _cookies_key(settings):
+        return End.REPLACED
+    return sessions(settings).end_of(key)
+
+
+def present(base: Deck) -> Deck:
+    """The deck of whoever is here: of this tab, or, in a thread that a page began, of whoever
+    began it.
+
+    Raises:
+        SignedOut: nobody is.
+    """
+    settings = base.settings
+    if get_script_run_ctx(suppress_warning=True) is None:
+        begun = _here.get()
+        if begun is None:
+            raise _signed_out(End.UNKNOWN)
+        return begun
+    key = _tabs_key(settings)
+    session = sessions(settings).find(key) if key else None
+    if session is None:
+        raise _signed_out(why_not(settings))
+    deck = _deck(base, session)
+    _here.set(deck)
+    return deck
+
+
+def _deck(base: Deck, session: Session) -> Deck:
+    known = sessions(base.settings)
+    actor = Actor(
+        session.name,
+        "mlflow",
+        groups=base.rules.groups_of(session.name),
+        administrator=session.administrator,
+    )
+    mlflow = base.mlflow.as_person(session.credential)
+    if known.due(session.key, CHECK_SECONDS):
+        _checks.submit(_look_quietly, known, session.key, mlflow)
+    return deck_of(base, mlflow, actor, session.key, lambda: _look(known, session.key, mlflow))
+
+
+def _look(known: Sessions, key: str, mlflow: Mlflow) -> None:
+    """Ask MLflow whether the account is there still, with the password of the session.
+
+    Raises:
+        SignedOut: it is not, and the session is over.
+        DeckError: it cannot be found out.
+    """
+    try:
+        who = mlflow.whoami()
+    except SignedOut:
+        known.end(key, End.ACCOUNT)
+        raise
+    if known.confirm(key, administrator=who.administrator) is None:
+        raise _signed_out(known.end_of(key))
+
+
+def _look_quietly(known: Sessions, key: str, mlflow: Mlflow) -> None:
+    try:
+        _look(known, key, mlflow)
+    except DeckError:
+        return  # the session is over, or MLflow is away: the next thing that is asked says so
+
+
+def _tabs_key(settings: Settings) -> str:
+    """The session that this tab began with, as long as its browser's cookie names the same."""
+    key = _cookies_key(settings)
+    if not key or st.session_state.setdefault(_KEY, key) != key:
+        return ""
+    return key
+
+
+def _cookies_key(settings: Settings) -> str:
+    return key_of(st.context.cookies.get(cookie_of(settings), ""))
+
+
+def _signed_out(why: End) -> SignedOut:
+    return SignedOut(t(f"signin.ended.{why}"), t("signin.ended.next"))
