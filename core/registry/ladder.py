@@ -58,16 +58,22 @@ class Ladder:
     def standing(self, stage: str, aliases: tuple[str, ...], tags: Mapping[str, str]) -> Rung:
         """The rung that a version stands on.
 
-        The stage decides; where several rungs share it, the tag. A version without a stage stands
-        on the highest rung whose alias it carries: some teams work with aliases alone.
+        The stage decides; where several rungs share it, the alias, then the tag, then the lowest of
+        them. A version without a stage, or in one that no rung has, stands on the highest rung
+        whose alias it carries: some teams work with aliases alone. There a rung that has an alias
+        is held by whoever carries it and by nobody else, whatever an old tag says.
         """
-        here = [r for r in self.rungs if r.stage.casefold() == (stage or NO_STAGE).casefold()]
+        here = self.in_stage(stage)
+        bare = not here or here[0].stage == NO_STAGE
+        named = [r for r in (self.rungs if bare else here) if r.alias and r.alias in aliases]
+        if bare:
+            here = [rung for rung in here or self.in_stage(NO_STAGE) if rung.alias is None]
         tagged = [rung for rung in here if rung.name == tags.get(self.tag)]
-        named = [rung for rung in self.rungs if rung.alias in aliases and rung.alias]
-        if (stage or NO_STAGE) == NO_STAGE and named:
-            named = [rung for rung in named if rung in tagged] or named
-            return named[-1]
-        return (tagged or here or list(self.rungs))[0]
+        return [*named[-1:], *tagged, *here, self.rungs[0]][0]
+
+    def in_stage(self, stage: str) -> list[Rung]:
+        """The rungs of an MLflow stage; none where the ladder does without it."""
+        return [r for r in self.rungs if r.stage.casefold() == (stage or NO_STAGE).casefold()]
 
 
 LADDER = Ladder(

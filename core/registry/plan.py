@@ -1,7 +1,7 @@
 """What a transition would change: decided by pure functions, before anything is written."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Self
@@ -100,6 +100,8 @@ class StepKind(StrEnum):
     SET_ALIAS = "set_alias"
     DELETE_ALIAS = "delete_alias"
     SET_TAG = "set_tag"
+    DELETE_TAG = "delete_tag"
+    """Only to take a change back."""
 
 
 @dataclass(frozen=True)
@@ -141,6 +143,44 @@ class Step:
                 return self.value not in version.aliases
             case StepKind.SET_TAG:
                 return version.tags.get(self.key) == self.value
+            case StepKind.DELETE_TAG:
+                return self.key not in version.tags
+
+    def on(self, state: ModelState) -> ModelState:
+        """What ``state`` becomes by this write: an alias points at one version, the rest stays."""
+        return replace(state, versions=tuple(self._on(version) for version in state.versions))
+
+    def _on(self, version: VersionState) -> VersionState:
+        mine = version.version == self.version
+        match self.kind:
+            case StepKind.SET_STAGE if mine:
+                return replace(version, stage=self.value)
+            case StepKind.SET_ALIAS | StepKind.DELETE_ALIAS:
+                gains = mine and self.kind is StepKind.SET_ALIAS
+                left = {alias for alias in version.aliases if alias != self.value}
+                return replace(
+                    version, aliases=tuple(sorted(left | {self.value} if gains else left))
+                )
+            case StepKind.SET_TAG if mine:
+                return replace(version, tags={**version.tags, self.key: self.value})
+            case StepKind.DELETE_TAG if mine:
+                kept = {key: value for key, value in version.tags.items() if key != self.key}
+                return replace(version, tags=kept)
+        return version
+
+    def taken_back(self) -> "Step":
+        """The write that makes this one undone."""
+        match self.kind:
+            case StepKind.SET_ALIAS if self.before is None:
+                return Step(StepKind.DELETE_ALIAS, self.version, self.value, str(self.version))
+            case StepKind.SET_ALIAS:
+                back = int(self.before or 0)
+                return Step(StepKind.SET_ALIAS, back, self.value, str(self.version))
+            case StepKind.DELETE_ALIAS:
+                return Step(StepKind.SET_ALIAS, self.version, self.value)
+            case StepKind.SET_TAG if self.before is None:
+                return Step(StepKind.DELETE_TAG, self.version, "", self.value, self.key)
+        return replace(self, value=self.before or "", before=self.value)
 
     def as_json(self) -> dict[str, Any]:
         """For the record."""
@@ -196,6 +236,9 @@ def plan_transition(state: ModelState, wanted: Wanted, ladder: Ladder) -> tuple[
         steps += _stage(other, retired)
     for other in leaving:
         steps += _tag(other, retired, ladder, always=True)
+    stays = carrier not in (version.version, *(other.version for other in leaving))
+    if carrier is not None and stays:
+        steps += _bereft(state.version(carrier), rung, ladder)
     return (*steps, *_tag(version, rung, ladder, always=bool(steps)))
 
 
@@ -255,6 +298,15 @@ def _let_go(
         for rung in ladder.rungs
         if rung.alias in version.aliases and rung.alias not in (None, target.alias, moved)
     ]
+
+
+def _bereft(version: VersionState, rung: Rung, ladder: Ladder) -> list[Step]:
+    """The tag of a version that stood on the rung by nothing but the alias that it loses."""
+    left = tuple(alias for alias in version.aliases if alias != rung.alias)
+    here = ladder.standing(version.stage, left, version.tags)
+    if _standing(version, ladder) != rung or here == rung:
+        return []
+    return _tag(version, here, ladder, always=True)
 
 
 def _stage(version: VersionState, rung: Rung) -> list[Step]:
