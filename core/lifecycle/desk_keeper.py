@@ -1,8 +1,9 @@
 """The worker's part in promotion: check what was asked for, carry out what was approved."""
 
 import logging
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from core.registry.gates import judge, needs
 from core.registry.gates.evidence_json import as_json, from_json
 from core.registry.plan import Wanted, plan_transition, see
 from core.registry.requests import rows
+from core.registry.requests.acting import expire
 from core.registry.requests.binding import statuses
 from core.registry.requests.checking import checked, outdate
 from core.registry.requests.nouns import Bound, Checked, Request, State
@@ -25,6 +27,7 @@ _LEASE_SECONDS = 60.0
 _LOOK_SECONDS = 1.0
 _RENEW_SECONDS = 15.0
 _REST_SECONDS = 10.0
+_EXPIRE_SECONDS = 30.0
 AT_ONCE = 2
 """Requests that one worker checks at a time: each may fetch and load a model."""
 
@@ -87,7 +90,17 @@ class DeskKeeper:
     def __init__(self, deck: Deck, owner: str) -> None:
         self._deck = as_worker(deck)
         self._owner = owner
+        self._closing = threading.Event()
         self._rests_until: dict[str, float] = {}
+
+    @property
+    def timers(self) -> Mapping[str, tuple[float, Callable[[], object]]]:
+        """What is done again and again: name → seconds in between, and what."""
+        return {"expire": (_EXPIRE_SECONDS, lambda: expire(self._deck.desk))}
+
+    def close(self) -> None:
+        """End checks that are under way; the next worker begins them anew."""
+        self._closing.set()
 
     def waiting(self) -> list[str]:
         """Requests that wait for a check, oldest first."""
@@ -120,7 +133,7 @@ class DeskKeeper:
             _folder(self._deck, request.id),
             request.id,
             say=lambda what: _say(ledger, request, what),
-            check=_watching(ledger, request, lease),
+            check=_watching(ledger, request, lease, self._closing),
         )
         _say(ledger, request, t("evidence.checking"))
         try:
@@ -165,12 +178,16 @@ def _say(ledger: Ledger, request: Request, what: str) -> None:
         raise Stopped from None
 
 
-def _watching(ledger: Ledger, request: Request, lease: leases.Lease) -> Callable[[], None]:
+def _watching(
+    ledger: Ledger, request: Request, lease: leases.Lease, closing: threading.Event
+) -> Callable[[], None]:
     """Looks now and then whether the check is still wanted, and holds on to its lease."""
     looked = renewed = time.monotonic()
 
     def look() -> None:
         nonlocal looked, renewed
+        if closing.is_set():
+            raise Stopped
         now = time.monotonic()
         if now - looked < _LOOK_SECONDS:
             return

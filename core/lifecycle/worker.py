@@ -18,6 +18,7 @@ from core.errors import DeckError
 from core.ledger import leases, now
 from core.ledger import processes as ledger_processes
 from core.lifecycle.deck import Deck, open_deck
+from core.lifecycle.desk_keeper import AT_ONCE, DeskKeeper
 from core.processes import ROOT, reap, this_process
 from core.registry.transitions import settle_all
 from core.serving import endpoints
@@ -32,6 +33,8 @@ _TICK = 0.4
 _LOCK_TRIES, _LOCK_PAUSE = 10, 0.15  # seconds
 _LEASE_SECONDS = 20.0
 _SETTLE_EVERY = 10.0
+_DESK_EVERY = 1.0
+_CHECK = "check:"
 _REST = 1.5  # seconds, after a look that failed
 
 
@@ -84,8 +87,9 @@ class Worker:
             settings, deck.mlflow, deck.ledger, lambda job: _launch(settings, job)
         )
         self._endpoints = EndpointKeeper(settings, deck.mlflow, deck.ledger)
+        self._desk = DeskKeeper(deck, self.owner)
         self._pool = ThreadPoolExecutor(8, thread_name_prefix="keeper")
-        self._settled = float("-inf")
+        self._last: dict[str, float] = {}
         self._looking: dict[str, Future[None]] = {}
         self._rests_until: dict[str, float] = {}
         self._lease = self._take_lease()
@@ -131,9 +135,27 @@ class Worker:
             self._look(job.id, self._look_at_job)
         for endpoint in endpoints.owned(ledger, self.owner):
             self._look(endpoint.id, self._look_at_endpoint)
-        if self._claims and time.monotonic() - self._settled > _SETTLE_EVERY:
-            self._settled = time.monotonic()
-            self._look("transitions", self._settle_transitions)
+        if self._claims:
+            self._every(_SETTLE_EVERY, "transitions", self._settle_transitions)
+            self._every(_DESK_EVERY, "requests", self._look_at_requests)
+            for name, (seconds, task) in self._desk.timers.items():
+                self._every(seconds, name, lambda _name, task=task: task())
+
+    def _every(self, seconds: float, key: str, step: Callable[[str], None]) -> None:
+        if time.monotonic() - self._last.get(key, float("-inf")) > seconds:
+            self._last[key] = time.monotonic()
+            self._look(key, step)
+
+    def _look_at_requests(self, _key: str) -> None:
+        free = AT_ONCE - sum(key.startswith(_CHECK) for key in list(self._looking))
+        for request_id in self._desk.waiting():
+            key = f"{_CHECK}{request_id}"
+            if free > 0 and key not in self._looking:
+                free -= 1
+                self._look(key, self._check_request)
+
+    def _check_request(self, key: str) -> None:
+        self._desk.check(key.removeprefix(_CHECK))
 
     def _settle_transitions(self, _key: str) -> None:
         """Find out how transitions ended whose page server went away in the middle."""
@@ -176,7 +198,8 @@ class Worker:
             threading.Event().wait(0.2)
 
     def close(self) -> None:
-        """End as a worker; what it started lives on."""
+        """End as a worker; what it started lives on, but a check, which begins anew."""
+        self._desk.close()
         self._pool.shutdown(wait=True)
         try:
             ledger_processes.ended(self._deck.ledger, self._own.id, None)

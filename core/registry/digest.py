@@ -12,8 +12,11 @@ from dataclasses import dataclass
 from hashlib import file_digest, sha256
 from pathlib import Path
 
+from core.errors import NotFound
 from core.mlflow_api import Mlflow
 from core.mlflow_api.nouns import ArtifactFile, ModelVersion
+from core.settings import without_user_info
+from core.texts import t
 
 CONTENT, LISTING = "content", "listing"
 MOST_FILES = 20_000
@@ -59,11 +62,14 @@ def digest(
         scratch: folder for the file that is being hashed; the system's unless given.
 
     Raises:
+        NotFound: there are no files.
         DeckError: MLflow or the artifact store does not answer, or the artifacts lie where nothing
             is read from.
     """
     uri = mlflow.artifacts.model_uri(version)
     files = mlflow.artifacts.walk(uri, MOST_FILES, check)
+    if not files:
+        raise NotFound(t("evidence.missing.no_files", uri=without_user_info(uri)))
     if sum(file.size or 0 for file in files) > most_bytes or not most_bytes:
         return of_listing(files)
     return of_content(_fetched(mlflow, uri, files, check, scratch))
