@@ -7,7 +7,7 @@ from typing import Any, Literal
 from core import formats
 from core.registry.gates.evidence import Evidence, Side
 from core.registry.gates.gate import Gate, Status, Verdict
-from core.registry.gates.measured import measured
+from core.registry.gates.measured import as_set, measured
 from core.statistics import Difference, Sample, difference, sample
 from core.texts import t
 
@@ -106,7 +106,7 @@ def _asked(options: Options) -> str:
     if options.by == 0:
         return t("gates.better.asked_any")
     key = "asked_more" if options.by > 0 else "asked_not_worse"
-    return t(f"gates.better.{key}", by=formats.number(abs(options.by)))
+    return t(f"gates.better.{key}", by=as_set(abs(options.by)))
 
 
 GATE = Gate("better_than_holder", frozenset({"challenger", "holder"}), Options, decide)

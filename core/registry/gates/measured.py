@@ -5,6 +5,11 @@ from core.statistics import LARGEST
 from core.texts import t
 
 
+def as_set(bound: float) -> str:
+    """A number of the rules as somebody wrote it: 0.9, not 0.9000."""
+    return f"{bound:.12g}"
+
+
 def measured(side: Side, metric: str) -> tuple[float | None, str]:
     """The last value of a metric, or None and why there is none, in plain words."""
     if side.run_id is None:

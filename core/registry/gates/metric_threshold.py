@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from core import formats
 from core.registry.gates.evidence import Evidence
 from core.registry.gates.gate import Gate, Status, Verdict
-from core.registry.gates.measured import measured
+from core.registry.gates.measured import as_set, measured
 from core.texts import t
 
 
@@ -37,7 +37,7 @@ def decide(evidence: Evidence, options: Options) -> Verdict:
         (options.at_most, "above", options.at_most is not None and value > options.at_most),
     ):
         if broken:
-            said = t(f"gates.threshold.{key}", **shown, bound=formats.number(bound))
+            said = t(f"gates.threshold.{key}", **shown, bound=as_set(bound))
             return Verdict(Status.FAIL, said, inputs)
     return Verdict(
         Status.PASS, t("gates.threshold.within", **shown, bounds=_bounds(options)), inputs
@@ -46,9 +46,9 @@ def decide(evidence: Evidence, options: Options) -> Verdict:
 
 def _bounds(options: Options) -> str:
     low, high = options.at_least, options.at_most
-    parts = [t("gates.threshold.at_least", bound=formats.number(low))] if low is not None else []
+    parts = [t("gates.threshold.at_least", bound=as_set(low))] if low is not None else []
     if high is not None:
-        parts.append(t("gates.threshold.at_most", bound=formats.number(high)))
+        parts.append(t("gates.threshold.at_most", bound=as_set(high)))
     return t("gates.and").join(parts)
 
 
