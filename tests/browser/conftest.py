@@ -19,7 +19,7 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-LOCAL_SCHEMES = ("about", "blob", "data", "chrome-error")
+LOCAL_SCHEMES = ("about", "blob", "data", "file", "chrome-error")
 
 FAILED = pytest.StashKey[bool]()
 
