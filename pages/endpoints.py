@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from core.lifecycle.launch import start_endpoint
 from core.lifecycle.running import worker_runs
 from core.serving import endpoints as serving
 from core.texts import t
@@ -49,6 +50,6 @@ if version is not None:
         st.caption(t("endpoints.page.same", n=len(same)))
     if st.button(md("endpoints.page.start", name=version.model, version=version.version),
                  type="primary", icon=":material/play_arrow:"):  # fmt: skip
-        endpoint = serving.request(here.ledger, here.actor, version)
+        endpoint = start_endpoint(here, version.model, version.version)
         parts.done(md("endpoints.page.started", name=endpoint.name))
         st.rerun()

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from core.lifecycle.launch import launch_job
 from core.lifecycle.running import worker_runs
 from core.texts import t
 from core.training import jobs, projects
@@ -28,11 +29,7 @@ with st.expander(
         with errors.part():  # the jobs below can be seen and stopped without MLflow
             experiment, title, pressed = training.where(project)
             if pressed:
-                job = jobs.start(
-                    here.mlflow, here.ledger, here.actor, project, typed,
-                    experiment=experiment, title=title,
-                    data_roots=here.settings.readable_roots,
-                )  # fmt: skip
+                job = launch_job(here, project, typed, experiment=experiment, title=title)
                 runs.refresh()
                 parts.done(md("training.page.started", title=job.title))
                 st.query_params["job"] = job.id

@@ -2,8 +2,8 @@
 
 import streamlit as st
 
+from core.lifecycle.launch import load_sample
 from core.texts import t
-from core.training import jobs
 from core.ui import parts, welcome
 from core.ui.deck import deck
 
@@ -14,7 +14,7 @@ with left, st.container(border=True):
     st.subheader(t("welcome.sample.title"), anchor=False)
     st.markdown(t("welcome.sample.what"))
     if st.button(t("welcome.sample.load"), type="primary", icon=":material/science:"):
-        jobs.submit_sample(here.ledger, here.actor)
+        load_sample(here)
         st.rerun()
     welcome.sample_progress()
 with right, st.container(border=True):

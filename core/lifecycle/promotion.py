@@ -6,20 +6,21 @@ from core.errors import InvalidInput, NotFound
 from core.mlflow_api import Mlflow
 from core.mlflow_api.ids import new_model_name
 from core.mlflow_api.nouns import Run
-from core.people import Actor
+from core.registry.desk import Desk
 from core.registry.register import folders, register, source_of_folder, source_of_model
 from core.runs.work import Outcome, Work
 from core.texts import t
 
 
 def promoting(
-    mlflow: Mlflow,
-    actor: Actor,
+    desk: Desk,
     run_ids: Sequence[str],
     model: str,
     settle: Callable[[Sequence[str]], object] = lambda _: None,
 ) -> Work:
     """Work that registers the model of each run as a version of ``model``; not yet started.
+
+    Whether the person may is asked for each run, when its turn comes.
 
     Raises:
         InvalidInput: ``model`` cannot be a model's name.
@@ -31,8 +32,8 @@ def promoting(
     ids = tuple(run_ids)
 
     def do(index: int) -> Outcome:
-        run = mlflow.tracking.run(ids[index])
-        made = register(mlflow, actor, run.id, newest_model(mlflow, run), name)
+        run = desk.mlflow.tracking.run(ids[index])
+        made = register(desk, run.id, newest_model(desk.mlflow, run), name)
         key = "made" if made.made else "there"
         said = t(f"experiments.bulk.version_{key}", version=made.version.version)
         return Outcome(made.made, None, said)

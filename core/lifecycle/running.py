@@ -15,6 +15,7 @@ from core.ledger import Ledger, now
 from core.ledger import processes as ledger_processes
 from core.ledger.processes import Process
 from core.lifecycle.deck import Deck
+from core.lifecycle.launch import may_stop, require_administrator, stop_endpoint, stop_job
 from core.lifecycle.worker import Worker
 from core.processes import alive, read_ending
 from core.serving import endpoints
@@ -36,6 +37,8 @@ class Running:
     """Whether it runs on this machine."""
     alive: bool | None
     """Whether it lives; None where that cannot be seen from here."""
+    stoppable: bool
+    """Whether the person may stop it."""
     memory: int | None
     """Resident bytes of its whole group; None where that cannot be seen from here."""
 
@@ -56,15 +59,9 @@ def overview(deck: Deck) -> list[Running]:
             ending = read_ending(process.ending) if here else None
             ledger_processes.ended(deck.ledger, process.id, ending)
             continue
-        found.append(
-            Running(
-                process,
-                _title(deck.ledger, process),
-                here,
-                lives,
-                _memory(process) if lives else None,
-            )
-        )
+        title, owner = _subject(deck.ledger, process)
+        memory = _memory(process) if lives else None
+        found.append(Running(process, title, here, lives, may_stop(deck, owner), memory))
     return found
 
 
@@ -72,14 +69,18 @@ def stop(deck: Deck, process: Process) -> None:
     """End one process: a job or endpoint through the worker, the others by signal.
 
     Raises:
+        NotAllowed: it is somebody else's, or Modeldeck's own and the person no administrator.
         Busy: it runs on another machine, whose own page or worker has to end it.
     """
     by = deck.actor.name
     if process.kind == ledger_processes.JOB:
-        jobs.request_stop(deck.ledger, process.subject, by)
-    elif process.kind == ledger_processes.ENDPOINT:
-        endpoints.request_stop(deck.ledger, process.subject, by)
-    elif process.kind == ledger_processes.WORKER:
+        stop_job(deck, process.subject)
+        return
+    if process.kind == ledger_processes.ENDPOINT:
+        stop_endpoint(deck, process.subject)
+        return
+    require_administrator(deck, t("permissions.process"))
+    if process.kind == ledger_processes.WORKER:
         ledger_processes.request_stop(deck.ledger, process.id, by)
     elif process.node != deck.settings.node:
         raise Busy(t("processes.elsewhere", node=process.node), t("processes.elsewhere_next"))
@@ -164,15 +165,18 @@ def _until(done: Callable[[], bool], seconds: float) -> bool:
     return done()
 
 
-def _title(ledger: Ledger, process: Process) -> str:
+def _subject(ledger: Ledger, process: Process) -> tuple[str, str]:
+    """What a process does, in words, and who asked for it; "" where Modeldeck itself did."""
     try:
         if process.kind == ledger_processes.JOB:
-            return jobs.get(ledger, process.subject).title
+            job = jobs.get(ledger, process.subject)
+            return job.title, job.requested_by
         if process.kind == ledger_processes.ENDPOINT:
-            return endpoints.get(ledger, process.subject).name
+            served = endpoints.get(ledger, process.subject)
+            return served.name, served.requested_by
     except DeckError:
-        return process.subject
-    return process.subject
+        return process.subject, ""
+    return process.subject, ""
 
 
 def _memory(process: Process) -> int | None:

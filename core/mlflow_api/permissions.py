@@ -193,8 +193,8 @@ def _grant(row: Mapping[str, Any], role: str) -> Grant:
 
 def _may_not_ask(service: str) -> NotAllowed:
     return NotAllowed(
-        t("permissions.service_may_not_ask", name=service),
-        t("permissions.service_may_not_ask_next"),
+        t("permissions.service_what", name=service),
+        t("permissions.service_next"),
     )
 
 

@@ -1,43 +1,50 @@
 """Descriptions and tags by hand: all but the tag that tells where a version stands.
 
 Each edit names what the person saw and is refused where it is no longer so: nobody's newer text is
-replaced unread.
+replaced unread. Written by Modeldeck's own account, for whoever holds EDIT on the model.
 """
 
 from core.errors import Conflict, InvalidInput
-from core.mlflow_api import Mlflow
 from core.mlflow_api.nouns import ModelVersion, RegisteredModel
+from core.people import Permission
+from core.people.permissions import require_model
+from core.registry import known
 from core.registry.card import PREFIX
-from core.registry.ladder import LADDER, Ladder
+from core.registry.desk import Desk
+from core.registry.register import ASKED_BY
 from core.texts import t
 
+OURS = (ASKED_BY, "modeldeck.record")
+"""Tags of versions that say who did what: written by Modeldeck alone."""
 
-def describe(mlflow: Mlflow, model: str, version: int | None, text: str, *, seen: str) -> None:
+
+def describe(desk: Desk, model: str, version: int | None, text: str, *, seen: str) -> None:
     """Replace the description of a version, or of the registered model where that is None.
 
     Args:
         seen: the description that the person saw.
 
     Raises:
+        NotAllowed: the person holds no EDIT on the model.
         Conflict: it is another by now; nothing was written.
     """
-    if _now(mlflow, model, version).description not in (seen, text):
+    require_model(desk.permissions, desk.actor, model, Permission.EDIT)
+    if _now(desk, model, version).description not in (seen, text):
         raise Conflict(t("registry.other_description"), t("registry.other_description_next"))
+    registry = desk.service.registry
     if version is None:
-        mlflow.registry.describe_model(model, text)
-    else:
-        mlflow.registry.describe_version(model, version, text)
+        registry.describe_model(model, text)
+        return
+    store = desk.mlflow.address
+    known.expect(desk.ledger, store, model, version)
+    registry.describe_version(model, version, text)
+    now = registry.version(model, version)
+    with desk.ledger.transaction(t("registry.recording")) as connection:
+        known.note(connection, store, [now], desk.rules.ladder)
 
 
 def set_tag(
-    mlflow: Mlflow,
-    model: str,
-    version: int | None,
-    key: str,
-    value: str,
-    *,
-    seen: str | None,
-    ladder: Ladder = LADDER,
+    desk: Desk, model: str, version: int | None, key: str, value: str, *, seen: str | None
 ) -> None:
     """Write one tag of a version, or of the registered model where that is None.
 
@@ -45,62 +52,61 @@ def set_tag(
         seen: the tag's value that the person saw, None where there was no such tag.
 
     Raises:
-        InvalidInput: the key is missing, or the tag belongs to the ladder.
+        NotAllowed: the person holds no EDIT on the model.
+        InvalidInput: the key is missing, or Modeldeck itself writes the tag.
         Conflict: the tag has another value by now; nothing was written.
     """
-    key = _free(key, version, ladder)
-    _compare(mlflow, model, version, key, (seen, value))
+    require_model(desk.permissions, desk.actor, model, Permission.EDIT)
+    key = _free(desk, key, version)
+    _compare(desk, model, version, key, (seen, value))
     if version is None:
-        mlflow.registry.set_model_tag(model, key, value)
+        desk.service.registry.set_model_tag(model, key, value)
     else:
-        mlflow.registry.set_version_tag(model, version, key, value)
+        desk.service.registry.set_version_tag(model, version, key, value)
 
 
-def delete_tag(
-    mlflow: Mlflow,
-    model: str,
-    version: int | None,
-    key: str,
-    *,
-    seen: str | None,
-    ladder: Ladder = LADDER,
-) -> None:
+def delete_tag(desk: Desk, model: str, version: int | None, key: str, *, seen: str | None) -> None:
     """Remove one tag of a version, or of the registered model where that is None.
 
     Args:
         seen: the tag's value that the person saw.
 
     Raises:
-        InvalidInput: the tag belongs to the ladder.
+        NotAllowed: the person holds no EDIT on the model.
+        InvalidInput: Modeldeck itself writes the tag.
         Conflict: the tag has another value by now; nothing was removed.
     """
-    _free(key, version, ladder)
-    _compare(mlflow, model, version, key, (seen, None))
+    require_model(desk.permissions, desk.actor, model, Permission.EDIT)
+    _free(desk, key, version)
+    _compare(desk, model, version, key, (seen, None))
     if version is None:
-        mlflow.registry.delete_model_tag(model, key)
+        desk.service.registry.delete_model_tag(model, key)
     else:
-        mlflow.registry.delete_version_tag(model, version, key)
+        desk.service.registry.delete_version_tag(model, version, key)
 
 
-def _now(mlflow: Mlflow, model: str, version: int | None) -> RegisteredModel | ModelVersion:
-    registry = mlflow.registry
+def _now(desk: Desk, model: str, version: int | None) -> RegisteredModel | ModelVersion:
+    registry = desk.mlflow.registry
     return registry.model(model) if version is None else registry.version(model, version)
 
 
 def _compare(
-    mlflow: Mlflow, model: str, version: int | None, key: str, fine: tuple[str | None, ...]
+    desk: Desk, model: str, version: int | None, key: str, fine: tuple[str | None, ...]
 ) -> None:
-    value = _now(mlflow, model, version).tags.get(key)
+    value = _now(desk, model, version).tags.get(key)
     if value is None and value not in fine:
         raise Conflict(t("registry.tag_gone", key=key))
     if value not in fine:
         raise Conflict(t("registry.other_tag", key=key, value=value))
 
 
-def _free(key: str, version: int | None, ladder: Ladder) -> str:
+def _free(desk: Desk, key: str, version: int | None) -> str:
     # Written last by a transition, so that a webhook tells of it: by hand it would tell a lie.
-    if version is not None and key.strip() == ladder.tag:
-        raise InvalidInput(t("registry.tag_of_ladder", key=ladder.tag), field="key")
+    tag = desk.rules.ladder.tag
+    if version is not None and key.strip() == tag:
+        raise InvalidInput(t("registry.tag_of_ladder", key=tag), field="key")
+    if version is not None and key.strip() in OURS:
+        raise InvalidInput(t("registry.tag_of_ours", key=key.strip()), field="key")
     if version is None and key.strip().startswith(PREFIX):
         raise InvalidInput(t("card.of_card", key=key.strip()[:250]), field="key")
     if not key.strip():

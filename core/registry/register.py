@@ -6,7 +6,11 @@ from pathlib import PurePosixPath
 from core.errors import Conflict, InvalidInput, NotFound, OutcomeUnknown
 from core.mlflow_api import Mlflow
 from core.mlflow_api.nouns import ModelVersion, Run
-from core.people import Actor
+from core.people import Permission
+from core.people.permissions import require_experiment, require_model
+from core.registry import known
+from core.registry.desk import Desk
+from core.registry.origin import note_registered
 from core.texts import t
 
 ASKED_BY = "modeldeck.registered_by"
@@ -53,54 +57,78 @@ def source_of_folder(run_id: str, path: str) -> str:
     return f"runs:/{run_id}/{path}"
 
 
-def register(
-    mlflow: Mlflow,
-    actor: Actor,
-    run_id: str,
-    source: str,
-    name: str,
-    description: str = "",
-) -> Registered:
+def register(desk: Desk, run_id: str, source: str, name: str, description: str = "") -> Registered:
     """Register a run's model under ``name``, which is made where it does not exist.
 
     A version of the same model under the same name is found, not made twice, also after a reply
-    that was lost.
+    that was lost. Modeldeck's own account writes it, for somebody who holds EDIT on the registered
+    model; a new one is made for whoever holds EDIT on the run's experiment.
 
     Args:
-        source: the model, as ``source_of_model`` or ``source_of_folder`` gives it.
+        source: the run's model, as ``source_of_model`` or ``source_of_folder`` gives it.
 
     Raises:
-        InvalidInput: the name cannot be a model's.
+        InvalidInput: the name cannot be a model's, or the model is not the run's.
+        NotAllowed: the person may not read the run, or not change the registered model.
         OutcomeUnknown: the reply was lost, and no such version can be seen yet.
     """
     name = name.strip()
     if not name:
         raise InvalidInput(t("run.register.no_name"), field="name")
-    found = _existing(mlflow, name, source)
+    run = desk.mlflow.tracking.run(run_id)
+    # Our own account could make a version of anything: what is asked for has to be this run's.
+    if not _made_by(desk, run, source):
+        raise InvalidInput(t("run.register.not_its"), field="source")
+    found = _existing(desk, run, name, source)
     if found is not None:
         return Registered(found, made=False)
     try:
-        version = mlflow.registry.create_version(
-            name, source, run_id, description.strip(), {ASKED_BY: actor.name}
+        version = desk.service.registry.create_version(
+            name, source, run.id, description.strip(), {ASKED_BY: desk.actor.name}
         )
     except OutcomeUnknown:
-        found = _existing(mlflow, name, source)
-        if found is None:
+        # Only what carries this person's name counts: it may be another's with the same source.
+        made = _same(desk, name, source)
+        if made is None or made.tags.get(ASKED_BY) != desk.actor.name:
             raise
-        return Registered(found, made=True)
+        version = made
+    store = desk.mlflow.address
+    note_registered(desk.ledger, store, desk.actor, version)
+    with desk.ledger.transaction(t("registry.recording")) as connection:
+        known.note(connection, store, [version], desk.rules.ladder)
     return Registered(version, made=True)
 
 
-def _existing(mlflow: Mlflow, name: str, source: str) -> ModelVersion | None:
+def _made_by(desk: Desk, run: Run, source: str) -> bool:
+    """Whether a source is a model that the run made, as far as the person may see."""
+    model_id = source.removeprefix(source_of_model(""))
+    if model_id != source:
+        return model_id in run.logged_models or (
+            desk.mlflow.tracking.logged_model(model_id).run_id == run.id
+        )
+    return source.startswith(source_of_folder(run.id, "")) and ".." not in source.split("/")
+
+
+def _existing(desk: Desk, run: Run, name: str, source: str) -> ModelVersion | None:
     """The newest version with this source; makes the registered model where there is none."""
+    person = desk.permissions, desk.actor
+    require_experiment(*person, run.experiment_id, Permission.READ)
+    registry = desk.service.registry
     try:
-        versions = mlflow.registry.versions(name)
+        registry.versions(name)
     except NotFound:
+        require_experiment(*person, run.experiment_id, Permission.EDIT)
         try:
-            mlflow.registry.create_model(name)
+            registry.create_model(name)
         except Conflict:
-            # Somebody else made it at the same moment, which is what was wanted.
-            versions = mlflow.registry.versions(name)
-        else:
-            return None
+            # Somebody else made it at the same moment: then it is theirs to say who may.
+            require_model(*person, name, Permission.EDIT)
+    else:
+        require_model(*person, name, Permission.EDIT)
+    return _same(desk, name, source)
+
+
+def _same(desk: Desk, name: str, source: str) -> ModelVersion | None:
+    """The newest version of a registered model that was made from ``source``."""
+    versions = desk.service.registry.versions(name)
     return next((v for v in versions if v.source == source), None)

@@ -85,23 +85,21 @@ class Progress:
     text: str
 
 
-def start(
-    mlflow: Mlflow,
-    ledger: Ledger,
-    actor: Actor,
+def checked(
     project: Project,
     typed: Mapping[str, str],
     *,
     experiment: str,
     title: str,
     data_roots: Sequence[Path],
-) -> Job:
-    """Check what was typed, find or make the experiment, and put the job in the queue.
+) -> dict[str, str]:
+    """The params of a job, once all that was typed was checked.
 
     Args:
         typed: params by name, as text.
         experiment: its name.
-        title: the run's name; where empty, made of the project and its choices.
+        title: the run's name.
+        data_roots: folders whose files the job may read.
 
     Raises:
         InvalidInput: a value cannot be used; names it.
@@ -113,14 +111,7 @@ def start(
         ids.new_model_name(values["register_as"])
     for field, text in (("experiment", experiment), ("title", title)):
         ids.no_control(text, field)
-    known = mlflow.tracking.experiment_by_name(experiment.strip())
-    if known is not None and known.lifecycle_stage != "active":
-        raise InvalidInput(t("training.deleted_experiment", name=known.name), field="experiment")
-    experiment_id = known.id if known else mlflow.tracking.create_experiment(experiment.strip())
-    return submit(
-        mlflow, ledger, actor, project, values,
-        experiment_id=experiment_id, title=title.strip() or project.name,
-    )  # fmt: skip
+    return dict(values)
 
 
 def submit(
@@ -134,6 +125,8 @@ def submit(
     title: str,
 ) -> Job:
     """Put a job in the queue, with its run: MLflow shows the job from its first second.
+
+    Whether the person may is asked by ``core.lifecycle.launch``.
 
     The row comes before the run, so that whatever breaks off in between, the worker finds the run
     by its tag and settles both.

@@ -46,7 +46,7 @@ def describe(before: str, model: str, version: int | None = None) -> None:
         if st.form_submit_button(t("model.describe.save"), type="primary", key=f"{key}:save"):
             st.session_state[f"{key}:kept"] = text
             with _writing(key):
-                editing.describe(deck().mlflow, model, version, text, seen=seen)
+                editing.describe(deck().desk, model, version, text, seen=seen)
             del st.session_state[f"{key}:kept"]
             said("model.describe.done")
 
@@ -73,14 +73,14 @@ def tags(present: Mapping[str, str], model: str, version: int | None = None) -> 
             value = st.text_input(t("model.tags.value"), key=f"{key}:value") or ""
             if st.form_submit_button(t("model.tags.set"), type="primary", key=f"{key}:set"):
                 with _writing(key):
-                    editing.set_tag(deck().mlflow, model, version, name, value, seen=seen.get(name))
+                    editing.set_tag(deck().desk, model, version, name, value, seen=seen.get(name))
                 said("model.tags.was_set", key=name)
         if present:
             with st.form(f"{key}:remove_form", border=False):
                 gone = st.selectbox(t("model.tags.which"), list(present), key=f"{key}:gone")
                 if st.form_submit_button(t("model.tags.remove"), key=f"{key}:remove") and gone:
                     with _writing(key):
-                        editing.delete_tag(deck().mlflow, model, version, gone, seen=seen.get(gone))
+                        editing.delete_tag(deck().desk, model, version, gone, seen=seen.get(gone))
                     said("model.tags.removed", key=gone)
 
 

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from core.ledger import processes as ledger_processes
+from core.lifecycle.launch import may_stop, stop_endpoint
 from core.mlflow_api.nouns import ModelVersion
 from core.processes import tail
 from core.registry.catalogue import holders
@@ -68,9 +69,10 @@ def card(endpoint: Endpoint) -> None:
             if endpoint.open and confirm(
                 t("endpoints.page.stop"), md("endpoints.page.stop_question", name=endpoint.name),
                 t("endpoints.page.stop_action"), key=f"serve_stop_{endpoint.id}",
-                icon="stop_circle", disabled=endpoint.stop_requested_at is not None,
+                icon="stop_circle", disabled=endpoint.stop_requested_at is not None
+                or not may_stop(here, endpoint.requested_by),
             ):  # fmt: skip
-                endpoints.request_stop(here.ledger, endpoint.id, here.actor.name)
+                stop_endpoint(here, endpoint.id)
                 st.rerun(scope="fragment")
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from core import exports, formats
+from core.lifecycle.launch import ask_endpoint
 from core.mlflow_api.nouns import ModelInfo
 from core.serving import endpoints, predict
 from core.serving.bodies import body_from_json, body_from_rows, example_rows
@@ -163,9 +164,8 @@ def _ask_body(endpoint: Endpoint, info: ModelInfo, text: str) -> None:
 
 
 def _ask(endpoint: Endpoint, body: dict[str, object], rows: list[dict[str, object]]) -> None:
-    here = deck()
     with st.spinner(md("predict.asking", name=endpoint.name), show_time=True):
-        found = predict.ask(here.settings, here.ledger, endpoint.id, body, rows)
+        found = ask_endpoint(deck(), endpoint.id, body, rows)
     st.session_state["prediction"] = (endpoint.id, found)
 
 

@@ -37,7 +37,7 @@ def card(one: Running) -> None:
             md("processes.page.stop_action", kind=kind),
             key=f"proc_stop_{process.id}",
             icon="stop_circle",
-            disabled=process.stop_requested_at is not None,
+            disabled=process.stop_requested_at is not None or not one.stoppable,
         ):
             stop(deck(), process)
             st.rerun(scope="fragment")

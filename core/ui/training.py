@@ -9,6 +9,7 @@ from core import formats
 from core.errors import InvalidInput
 from core.ledger import now
 from core.ledger import processes as ledger_processes
+from core.lifecycle.launch import may_stop, stop_job
 from core.processes import tail
 from core.settings import Settings
 from core.texts import t
@@ -209,9 +210,9 @@ def job_detail(job: Job) -> None:
         if job.open and confirm(
             t("training.page.stop"), md("training.page.stop_question", title=job.title),
             t("training.page.stop_action"), key=f"train_stop_{job.id}", icon="stop_circle",
-            disabled=job.stop_requested_at is not None,
+            disabled=job.stop_requested_at is not None or not may_stop(here, job.requested_by),
         ):  # fmt: skip
-            jobs.request_stop(here.ledger, job.id, here.actor.name)
+            stop_job(here, job.id)
             st.rerun(scope="fragment")
     _log(job, process, log)
 

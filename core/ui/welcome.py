@@ -5,6 +5,7 @@ import streamlit as st
 from core.errors import DeckError
 from core.ledger import processes as ledger_processes
 from core.lifecycle.connection import test_server
+from core.lifecycle.launch import may_stop, stop_job
 from core.processes import tail
 from core.texts import t
 from core.training import jobs
@@ -27,9 +28,9 @@ def sample_progress() -> None:
         if job.open and confirm(
             t("welcome.sample.stop"), t("welcome.sample.stop_question"),
             t("welcome.sample.stop_action"), key="welcome_stop", icon="stop_circle",
-            disabled=job.stop_requested_at is not None,
+            disabled=job.stop_requested_at is not None or not may_stop(here, job.requested_by),
         ):  # fmt: skip
-            jobs.request_stop(here.ledger, job.id, here.actor.name)
+            stop_job(here, job.id)
             st.rerun(scope="fragment")
     progress = jobs.progress(tail(process.log)) if process else None
     if job.open:

@@ -25,6 +25,7 @@ import yaml
 
 from core.ledger import processes as ledger_processes
 from core.lifecycle.deck import Deck, open_deck
+from core.lifecycle.launch import launch_job
 from core.mlflow_api.nouns import ModelVersion
 from core.people import require_safe_identity
 from core.processes import tail
@@ -425,10 +426,7 @@ def test_a_model_goes_from_training_to_prediction(stack: Stack) -> None:
 def trained(stack: Stack, deck: Deck) -> Job:
     """Start a job as the training page does; how it ended at the worker's."""
     asked = {"data": "bundled:iris", "family": "linear", "folds": "2", "register_as": "iris"}
-    begun = jobs.start(
-        deck.mlflow, deck.ledger, deck.actor, projects.tabular(), asked,
-        experiment="irises", title="first", data_roots=[],
-    )  # fmt: skip
+    begun = launch_job(deck, projects.tabular(), asked, experiment="irises", title="first")
 
     def ended() -> Job | None:
         now = jobs.get(deck.ledger, begun.id)

@@ -113,5 +113,5 @@ def test_only_who_holds_edit_writes(wine: Deck) -> None:
 
 def test_its_tags_are_not_edited_past_it(wine: Deck) -> None:
     with pytest.raises(InvalidInput, match="model card"):
-        editing.set_tag(wine.mlflow, "wine", None, PREFIX + "owner", "x", seen=None)
+        editing.set_tag(wine.desk, "wine", None, PREFIX + "owner", "x", seen=None)
     assert card(wine) == {}

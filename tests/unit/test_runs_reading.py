@@ -8,10 +8,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from core.errors import Conflict, InvalidInput, OutcomeUnknown
+from core.errors import Conflict, InvalidInput, NotFound, OutcomeUnknown
+from core.ledger import Ledger
 from core.mlflow_api import Mlflow, connect
 from core.mlflow_api.nouns import DatasetInput
-from core.people import Actor
+from core.people import Actor, Everything
+from core.registry import origin
+from core.registry.desk import Desk
+from core.registry.policy import RULES
 from core.registry.register import folders, register, source_of_folder, source_of_model
 from core.runs import changes, editing, inputs, preview
 from core.runs.histories import Wanted
@@ -68,6 +72,14 @@ class TestChanges:
 
 class TestRegister:
     @pytest.fixture
+    def desk(self, mlflow: Mlflow, tmp_path: Path) -> Desk:
+        """Ada, who may do everything."""
+        (tmp_path / "desk").mkdir()
+        ledger = Ledger(f"sqlite:///{tmp_path / 'desk' / 'ledger.db'}")
+        ledger.migrate()
+        return Desk(mlflow, mlflow, ledger, Actor("ada"), Everything(), RULES)
+
+    @pytest.fixture
     def model(self, mlflow: Mlflow) -> tuple[str, str]:
         """A run and a model that it logged."""
         run = a_run(mlflow, "0", {})
@@ -76,33 +88,53 @@ class TestRegister:
         )
         return run.id, source_of_model(made.model_id)
 
-    def test_a_new_name_then_the_same_again(self, mlflow: Mlflow, model: tuple[str, str]) -> None:
-        ada = Actor("ada")
-        first = register(mlflow, ada, *model, " fresh ", "about")
+    def test_a_new_name_then_the_same_again(self, desk: Desk, model: tuple[str, str]) -> None:
+        first = register(desk, *model, " fresh ", "about")
         assert first.made
         assert first.version.tags["modeldeck.registered_by"] == "ada"
         assert first.version.description == "about"
         assert first.version.run_id == model[0]
-        again = register(mlflow, ada, *model, "fresh")
+        assert origin.registrant(desk.ledger, first.version, desk.mlflow.address) == "ada"
+        again = register(desk, *model, "fresh")
         assert not again.made
         assert again.version.version == first.version.version
 
     def test_a_lost_reply_is_looked_up(
-        self, mlflow: Mlflow, model: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+        self, desk: Desk, model: tuple[str, str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        create = mlflow.registry.create_version
+        registry = desk.service.registry
+        create = registry.create_version
 
         def lost(*args: object, **more: object) -> None:
             create(*args, **more)  # type: ignore[arg-type]
             raise OutcomeUnknown("no reply")
 
-        monkeypatch.setattr(mlflow.registry, "create_version", lost)
-        made = register(mlflow, Actor("ada"), *model, "lost")
+        monkeypatch.setattr(registry, "create_version", lost)
+        made = register(desk, *model, "lost")
         assert made.made
-        assert len(mlflow.registry.versions("lost")) == 1
+        assert len(registry.versions("lost")) == 1
+        assert origin.registrant(desk.ledger, made.version, desk.mlflow.address) == "ada"
 
-    def test_folders_of_older_clients(self, mlflow: Mlflow, tmp_path: Path) -> None:
+    def test_only_a_model_of_the_run(self, desk: Desk, model: tuple[str, str]) -> None:
+        """Modeldeck's own account could make a version of anything."""
+        run, other = model[0], a_run(desk.mlflow, "0", {}).id
+        for source in (
+            source_of_folder(other, "model"),
+            source_of_folder(run, "../x"),
+            "/etc",
+            "file:///etc",
+            "models:/secret/1",
+        ):
+            with pytest.raises((InvalidInput, NotFound)):
+                register(desk, run, source, "stolen")
+        with pytest.raises(InvalidInput, match="not one that the run logged"):
+            register(desk, other, model[1], "stolen")
+        assert "stolen" not in [m.name for m in desk.mlflow.registry.models()]
+
+    def test_folders_of_older_clients(self, desk: Desk, tmp_path: Path) -> None:
+        mlflow = desk.mlflow
         run = mlflow.tracking.run(a_run(mlflow, "0", {}).id)
+        tmp_path = tmp_path / "logged"
         for folder in ("model", "best/tree", "too/deep/down", "plain"):
             (tmp_path / folder).mkdir(parents=True)
             (tmp_path / folder / ("notes" if folder == "plain" else "MLmodel")).write_text(
@@ -110,17 +142,15 @@ class TestRegister:
             )
         mlflow.gateway.write("logging", lambda c: c.log_artifacts(run.id, str(tmp_path)))
         assert folders(mlflow, run) == ["model", "best/tree"]
-        made = register(mlflow, Actor("ada"), run.id, source_of_folder(run.id, "best/tree"), "old")
+        made = register(desk, run.id, source_of_folder(run.id, "best/tree"), "old")
         assert made.version.source == f"runs:/{run.id}/best/tree"
         place = mlflow.artifacts.model_uri(made.version)
         assert mlflow.artifacts.model_info(place).flavors == ("python_function",)
 
     @pytest.mark.parametrize("name", ["", "  ", "a/b", "a:b", "\x00"])
-    def test_names_that_no_model_has(
-        self, mlflow: Mlflow, model: tuple[str, str], name: str
-    ) -> None:
+    def test_names_that_no_model_has(self, desk: Desk, model: tuple[str, str], name: str) -> None:
         with pytest.raises(InvalidInput):
-            register(mlflow, Actor("ada"), *model, name)
+            register(desk, *model, name)
 
 
 class TestPreview:

@@ -173,7 +173,7 @@ def _begin(kind: str, ids: Sequence[str], names: Mapping[str, str]) -> None:
     try:
         if kind == PROMOTE:
             model = str(state.get("bulk_model") or "")
-            work = promoting(here.mlflow, here.actor, ids, model, settle)
+            work = promoting(here.desk, ids, model, settle)
         else:
             text = str(state.get(_TEXT_OF.get(kind, "bulk_text")) or "")
             action = Action(kind, str(state.get("bulk_key") or ""), text)  # type: ignore[arg-type]

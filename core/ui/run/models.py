@@ -141,9 +141,8 @@ def _register(run: Run, offered: list[Model]) -> None:
         note = st.text_area(t("run.register.description"), height=90)
         sent = st.form_submit_button(t("run.register.do"), type="primary")
     if sent:
-        here = deck()
         try:
-            made = register(here.mlflow, here.actor, run.id, source, chosen or "", note)
+            made = register(deck().desk, run.id, source, chosen or "", note)
         finally:
             runs.refresh([run.id])
         key = "done" if made.made else "there"
