@@ -158,6 +158,7 @@ def begin(
     path: str = "direct",
     request_id: str = "",
     actor_kind: str = "local",
+    transition_id: str = "",
 ) -> Transition:
     """Write down what is about to be done, before anything is: a row, and a line of the chain.
 
@@ -167,9 +168,10 @@ def begin(
         state: of the whole model, read under its lease.
         path: by which way it was asked for.
         request_id: the request that it carries out.
+        transition_id: the id that the request was promised; a fresh one unless given.
     """
     row = {
-        "id": new_id(),
+        "id": transition_id or new_id(),
         "store": store,
         "model": model,
         "version": version,
@@ -240,6 +242,12 @@ def get(ledger: Ledger, transition_id: str) -> Transition:
     with ledger.transaction(t("registry.recording")) as connection:
         row = connection.execute(sa.select(table).where(table.c.id == transition_id)).one()
     return _transition(row._mapping)
+
+
+def find(ledger: Ledger, transition_id: str) -> Transition | None:
+    """One transition by its row's id; None where there is none."""
+    found = _rows(ledger, sa.select(table).where(table.c.id == transition_id))
+    return found[0] if found else None
 
 
 def mover(rows: Iterable[Transition], version: int, rung: str) -> Transition | None:

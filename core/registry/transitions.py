@@ -6,23 +6,20 @@ step by step, read back, and written down as it was found. Requests, gates and a
 front of this path and change nothing in it.
 """
 
-import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from hashlib import sha256
 
 from core import formats
-from core.errors import Busy, Conflict, DeckError, NotFound, OutcomeUnknown
-from core.ledger import Ledger, leases, now
+from core.errors import Conflict, DeckError, OutcomeUnknown
+from core.ledger import Ledger, now
 from core.mlflow_api import Mlflow, ids
 from core.people import Actor
+from core.registry.applying import Hook, apply, done_and_undone, how_far, read_state
 from core.registry.ladder import LADDER, Ladder
+from core.registry.lease import LEASE_SECONDS, Alone, HoldModel, model_lease
 from core.registry.plan import (
     Difference,
     ModelState,
-    Seen,
     Step,
     StepKind,
     Wanted,
@@ -30,63 +27,45 @@ from core.registry.plan import (
     plan_transition,
     see,
 )
-from core.registry.record import (
-    Kind,
-    State,
-    Transition,
-    begin,
-    end,
-    mover,
-    open_models,
-    record,
-    unsettled,
-)
+from core.registry.record import Kind, State, Transition, begin, end, mover, record
+from core.registry.settling import settle, settle_all, settle_under
 from core.texts import t
 
 __all__ = [
-    "ModelState",
+    "LEASE_SECONDS",
+    "Alone",
+    "HoldModel",
     "Outcome",
-    "Seen",
-    "State",
-    "Step",
-    "Transition",
     "Wanted",
-    "plan_transition",
+    "Warrant",
+    "conflict",
+    "model_lease",
     "read_state",
     "record",
     "remove_alias",
     "see",
     "set_alias",
     "settle",
+    "settle_all",
     "transition",
 ]
 
-LEASE_SECONDS = 20.0
-"""Far longer than one write is waited for. Where its reply never came the lease is not given back
-but prolonged, for as long as the request may live: it too lands while nobody else writes."""
-WAIT_SECONDS = 3.0
-_TRY_AGAIN_SECONDS = 0.1
-_NAME_LENGTH = 400
-
-Hook = Callable[[int, Step], None]
-"""Is called before each write with its place in the plan; tests break off there."""
-
 
 @dataclass(frozen=True)
-class Alone:
-    """Being the only one who changes a model."""
+class Warrant:
+    """By whose decision a version is moved."""
 
-    token: int
-    """Grows with every taking of the model's lease."""
-    check: Callable[[], None]
-    """Holds on to the lease; raises Conflict where it was lost."""
-    linger: Callable[[float], None] = lambda _seconds: None
-    """Lets the lease run out after so many seconds instead of giving it back at the end: a write
-    may still land."""
+    path: str = "direct"
+    """``direct``, ``desk``, ``rollback`` or ``break_glass``."""
+    request_id: str = ""
+    transition_id: str = ""
+    """The id that the request was promised, so that its approval is used once."""
+    compare: Callable[[ModelState, tuple[Step, ...]], None] = lambda _state, _steps: None
+    """Is called under the lease with what is there and what would be done; raises Conflict where
+    that is not what was approved."""
 
 
-HoldModel = Callable[[Ledger, str, str, str], AbstractContextManager[Alone]]
-"""Makes one alone on a model: the ledger, the store's address, the model, who asks."""
+DIRECT = Warrant()
 
 
 @dataclass(frozen=True)
@@ -121,6 +100,7 @@ class _Change:
     compare: Callable[[ModelState], None]
     """Raises Conflict where the state is not what the person saw."""
     plan: Callable[[ModelState], tuple[Step, ...]]
+    warrant: Warrant = DIRECT
 
 
 def transition(
@@ -130,12 +110,15 @@ def transition(
     wanted: Wanted,
     ladder: Ladder = LADDER,
     *,
+    warrant: Warrant = DIRECT,
     hold: HoldModel | None = None,
     before_step: Hook | None = None,
 ) -> Outcome:
     """Move a version to a rung of the ladder: its stage, the rung's alias and the tag.
 
     Args:
+        mlflow: what writes: Modeldeck's service account where there are accounts.
+        warrant: by whose decision.
         hold: how to be alone on the model; a lease in the ledger unless given.
         before_step: is called before each write.
 
@@ -152,7 +135,8 @@ def transition(
     def compare(state: ModelState) -> None:
         found = differences(state, wanted, ladder)
         if found:
-            raise _conflict(mlflow, ledger, state, wanted, found)
+            raise conflict(mlflow, ledger, state, wanted, found)
+        warrant.compare(state, plan_transition(state, wanted, ladder))
 
     change = _Change(
         Kind.RUNG,
@@ -164,6 +148,7 @@ def transition(
         ladder,
         compare,
         lambda state: plan_transition(state, wanted, ladder),
+        warrant,
     )
     return _carry_out(mlflow, ledger, actor, change, hold or model_lease, before_step)
 
@@ -229,98 +214,6 @@ def remove_alias(
     return _carry_out(mlflow, ledger, actor, change, model_lease, None)
 
 
-def settle(
-    mlflow: Mlflow, ledger: Ledger, actor: Actor, model: str, ladder: Ladder = LADDER
-) -> tuple[Transition, ...]:
-    """Find out how changes of a model that broke off have ended, and write it down.
-
-    Raises:
-        Busy: somebody is changing the model, so nothing has broken off.
-    """
-    with model_lease(ledger, mlflow.address, model, actor.name) as alone:
-        return _settle(mlflow, ledger, model, ladder, alone)
-
-
-def settle_all(
-    mlflow: Mlflow, ledger: Ledger, actor: Actor, ladder: Ladder = LADDER
-) -> tuple[Transition, ...]:
-    """``settle`` for every model of this store; one that somebody is changing is left alone.
-
-    Raises:
-        DeckError: a model could not be settled; the first of several, once all were tried.
-    """
-    settled: list[Transition] = []
-    trouble: list[DeckError] = []
-    for model in open_models(ledger, mlflow.address):
-        try:
-            with model_lease(ledger, mlflow.address, model, actor.name, wait=0) as alone:
-                settled += _settle(mlflow, ledger, model, ladder, alone)
-        except Busy:
-            continue
-        except DeckError as error:  # the models after it must not wait for this one
-            trouble.append(error)
-    if trouble:
-        raise trouble[0]
-    return tuple(settled)
-
-
-def read_state(mlflow: Mlflow, model: str) -> ModelState:
-    """Where a model's versions stand now.
-
-    Raises:
-        NotFound: there is no such model.
-    """
-    return ModelState.of(model, mlflow.registry.versions(model))
-
-
-@contextmanager
-def model_lease(
-    ledger: Ledger,
-    store: str,
-    model: str,
-    holder: str,
-    seconds: float = LEASE_SECONDS,
-    wait: float = WAIT_SECONDS,
-) -> Iterator[Alone]:
-    """Be alone on a model for the length of a ``with`` block.
-
-    Args:
-        seconds: how long the lease is held on to from each check; also how long others wait in vain
-            after a crash.
-        wait: how long to wait for somebody else to end.
-
-    Raises:
-        Busy: somebody else did not end within ``wait``.
-    """
-    name, pause, until = _lease_name(store, model), threading.Event(), time.monotonic() + wait
-    while (lease := leases.take(ledger, name, holder[:200], seconds)) is None:
-        if time.monotonic() >= until:
-            raise Busy(t("registry.busy", model=model))
-        pause.wait(_TRY_AGAIN_SECONDS)
-
-    def check() -> None:
-        if not leases.renew(ledger, lease, seconds):
-            raise Conflict(t("registry.lease_lost", model=model), t("registry.look_again"))
-
-    lingers = False
-
-    def linger(longer: float) -> None:
-        nonlocal lingers
-        lingers = True
-        leases.renew(ledger, lease, max(longer, seconds))
-
-    try:
-        yield Alone(lease.token, check, linger)
-    finally:
-        if not lingers:
-            leases.give_back(ledger, lease)
-
-
-def _lease_name(store: str, model: str) -> str:
-    name = f"model:{store}:{model}"
-    return name if len(name) <= _NAME_LENGTH else f"model:{sha256(name.encode()).hexdigest()}"
-
-
 def _alias_change(
     model: str,
     version: int,
@@ -361,7 +254,7 @@ def _carry_out(
     before_step: Hook | None,
 ) -> Outcome:
     with hold(ledger, mlflow.address, change.model, actor.name) as alone:
-        settled = _settle(mlflow, ledger, change.model, change.ladder, alone)
+        settled = settle_under(mlflow, ledger, actor, change.model, change.ladder, alone)
         state = read_state(mlflow, change.model)
         change.compare(state)
         steps = change.plan(state)
@@ -376,61 +269,25 @@ def _carry_out(
             wanted=change.wanted,
             archive_existing=change.archive_existing,
             actor=actor.name,
+            actor_kind=actor.kind,
             comment=change.comment,
             token=alone.token,
             steps=steps,
             state=state,
             ladder=change.ladder,
+            path=change.warrant.path,
+            request_id=change.warrant.request_id,
+            transition_id=change.warrant.transition_id,
         )
-        failure = _apply(mlflow, change.model, steps, alone, before_step)
-        return replace(_read_back(mlflow, ledger, change, begun, failure), settled=settled)
-
-
-def _apply(
-    mlflow: Mlflow, model: str, steps: Sequence[Step], alone: Alone, before_step: Hook | None
-) -> DeckError | None:
-    """Make the writes, each once. Gives back what stopped it; the caller looks what is there."""
-    for place, step in enumerate(steps):
-        try:
-            if before_step is not None:
-                before_step(place, step)
-            alone.check()
-            _write(mlflow, model, step)
-        except OutcomeUnknown as error:
-            # The reply is lost, not always the write: look, and go on where it took effect.
-            if not _took_effect(mlflow, model, step):
-                # It may land for as long as it takes to connect and then to wait for the reply.
-                alone.linger(2 * mlflow.gateway.deadlines.longest)
-                return error
-        except DeckError as error:
-            return error
-    return None
-
-
-def _took_effect(mlflow: Mlflow, model: str, step: Step) -> bool:
-    """Whether a write whose reply was lost is there; False where that cannot be seen."""
-    try:
-        return step.in_effect(read_state(mlflow, model))
-    except DeckError:
-        return False
-
-
-def _write(mlflow: Mlflow, model: str, step: Step) -> None:
-    registry = mlflow.registry
-    match step.kind:
-        case StepKind.SET_STAGE:
-            registry.set_stage(model, step.version, step.value)
-        case StepKind.SET_ALIAS:
-            registry.set_alias(model, step.value, step.version)
-        case StepKind.DELETE_ALIAS:
-            registry.delete_alias(model, step.value)
-        case StepKind.SET_TAG:
-            registry.set_version_tag(model, step.version, step.key, step.value)
+        failure = apply(mlflow, change.model, steps, alone, before_step)
+        outcome = _read_back(mlflow, ledger, actor, change, begun, failure)
+        return replace(outcome, settled=settled)
 
 
 def _read_back(
     mlflow: Mlflow,
     ledger: Ledger,
+    actor: Actor,
     change: _Change,
     begun: Transition,
     failure: DeckError | None,
@@ -453,12 +310,12 @@ def _read_back(
         ) from reason
 
     def close(state: State, message: str = "") -> Transition:
-        return end(ledger, begun, state, after, change.ladder, message)
+        return end(ledger, begun, state, after, change.ladder, message, actor_kind=actor.kind)
 
     if not missing:
         return Outcome(close(State.DONE), after)
-    done, undone = _sorted(begun.steps, after)
-    words = _how_far(done, undone or missing)
+    done, undone = done_and_undone(begun.steps, after)
+    words = how_far(done, undone or missing)
     if isinstance(failure, OutcomeUnknown):
         # What is there now says nothing of what will be once the write has landed.
         raise OutcomeUnknown(f"{failure.what} {words}", t("registry.unknown_next")) from failure
@@ -470,48 +327,7 @@ def _read_back(
     raise type(failure)(words, failure.next_step) from failure
 
 
-def _settle(
-    mlflow: Mlflow, ledger: Ledger, model: str, ladder: Ladder, alone: Alone
-) -> tuple[Transition, ...]:
-    """Rows that are still open although their lease is gone: look what is there of each."""
-    broken = unsettled(ledger, mlflow.address, model, alone.token)
-    if not broken:
-        return ()
-    try:
-        state, gone = read_state(mlflow, model), False
-    except NotFound:
-        state, gone = ModelState(model, ()), True
-    settled = []
-    for row in broken:
-        done, undone = _sorted(row.steps, state)
-        if gone:
-            found, words = State.INTERRUPTED, t("registry.gone", model=model)
-        elif undone:
-            found, words = State.INTERRUPTED, t("registry.interrupted", what=_how_far(done, undone))
-        else:
-            found, words = State.DONE, t("registry.settled")
-        settled.append(end(ledger, row, found, state, ladder, words))
-    return tuple(settled)
-
-
-def _sorted(steps: Sequence[Step], state: ModelState) -> tuple[list[Step], list[Step]]:
-    """The steps that are in effect, and those that are not."""
-    done = [step for step in steps if step.in_effect(state)]
-    return done, [step for step in steps if step not in done]
-
-
-def _how_far(done: Sequence[Step], undone: Sequence[Step]) -> str:
-    missing = _listed(undone)
-    if not done:
-        return t("registry.none_done", undone=missing)
-    return t("registry.some_done", done=_listed(done), undone=missing)
-
-
-def _listed(steps: Sequence[Step]) -> str:
-    return "; ".join(step.sentence for step in steps)
-
-
-def _conflict(
+def conflict(
     mlflow: Mlflow,
     ledger: Ledger,
     state: ModelState,

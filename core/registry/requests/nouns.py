@@ -1,6 +1,6 @@
 """The nouns of promotion requests."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -88,6 +88,10 @@ class Decision:
     at: datetime
     own: bool = False
     """Whether it was their own request, or their own version."""
+    binding: str = ""
+    """What it was bound to (``binding.binding``); "" for a rollback, which is decided by asking."""
+    used_by: str | None = None
+    """The transition that it was used for; it is used once."""
 
 
 @dataclass(frozen=True)
@@ -138,3 +142,28 @@ class Request:
     def approvals(self) -> int:
         """How many have approved."""
         return sum(d.choice is not Choice.REJECT for d in self.decisions)
+
+    @property
+    def broke_glass(self) -> bool:
+        """Whether an administrator broke the glass."""
+        return any(d.choice is Choice.BREAK_GLASS for d in self.decisions)
+
+    def overdue(self, at: datetime) -> bool:
+        """Whether it has waited too long: nothing more may come of it, marked as such or not."""
+        return self.open and self.state is not State.APPLYING and at >= self.expires_at
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What a check of a request found."""
+
+    bound: Bound
+    evidence: Mapping[str, Any]
+    """``gates.evidence.Evidence`` as JSON."""
+    results: tuple[Result, ...]
+    steps: tuple[Step, ...]
+    """What approval would do now."""
+
+
+Check = Callable[[Request], Checked]
+"""Looks anew: the digest, the gates, the plan. Made by ``core.lifecycle.desk_keeper``."""

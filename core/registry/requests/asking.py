@@ -1,0 +1,201 @@
+"""Ask that a version be moved."""
+
+from core import formats
+from core.errors import Conflict, NotAllowed, NotFound
+from core.ledger import new_id, now
+from core.ledger.chain import Line, append
+from core.people import Permission
+from core.people.permissions import require_model
+from core.registry.applying import read_state
+from core.registry.desk import Desk
+from core.registry.origin import registrant
+from core.registry.plan import ModelState, Seen, Wanted, differences, plan_transition, see
+from core.registry.policy import Policy
+from core.registry.requests import rows
+from core.registry.requests.acting import entry, published, text
+from core.registry.requests.earlier import earlier_holder
+from core.registry.requests.may import needed, policy_for
+from core.registry.requests.nouns import OPEN, Choice, Kind, Request, State
+from core.registry.transitions import conflict
+from core.texts import t
+
+
+def ask(
+    desk: Desk,
+    model: str,
+    version: int,
+    rung: str,
+    comment: str,
+    *,
+    kind: Kind = Kind.MOVE,
+    archive_existing: bool | None = None,
+    seen: Seen,
+) -> Request:
+    """Ask that a version be moved to a rung; the worker checks it next.
+
+    An older open request of the same person for the same rung and model is superseded. Those of
+    others stay, and are outdated once one of them is carried out.
+
+    Args:
+        archive_existing: whether what stands there is archived; None: as the rules say.
+        seen: what the person saw (``plan.see``).
+
+    Raises:
+        NotAllowed: the person may not read the model, or the rules do not let them ask.
+        NotFound, InvalidInput: no such model, version or rung; no comment.
+        Conflict: something changed since they looked; the version is there already; or there is an
+            open request for it, which is named.
+    """
+    comment = text(comment, "requests.no_comment")
+    asked = _wanted(desk, model, version, rung, comment, kind, archive_existing, seen)
+    return _write(desk, asked)
+
+
+def roll_back(desk: Desk, model: str, rung: str, comment: str = "") -> Request:
+    """Ask that the version which stood on a rung before the present one be put back.
+
+    Asked for by somebody who may decide, their asking is their approval: where one is enough, it is
+    carried out once it was checked. No gate blocks it.
+
+    Raises:
+        NotFound: the record knows no earlier holder.
+        NotAllowed, Conflict: as for ``ask``.
+    """
+    require_model(desk.permissions, desk.actor, model, Permission.READ)
+    ladder = desk.rules.ladder
+    state = read_state(desk.mlflow, model)
+    version = earlier_holder(desk.ledger, desk.mlflow.address, state, ladder.rung(rung), ladder)
+    if version is None:
+        raise NotFound(
+            t("requests.no_earlier", model=model, rung=rung), t("requests.no_earlier_next")
+        )
+    said = text(comment) or t("requests.rollback_comment", version=version, rung=rung)
+    seen = see(state, version, rung, ladder)
+    asked = _wanted(desk, model, version, rung, said, Kind.ROLLBACK, True, seen)
+    decides = asked.approvals_needed > 0 and asked.policy.may_decide(desk.actor)
+    return _write(desk, asked, decides=decides)
+
+
+def _wanted(
+    desk: Desk,
+    model: str,
+    version: int,
+    rung_name: str,
+    comment: str,
+    kind: Kind,
+    archive_existing: bool | None,
+    seen: Seen,
+) -> Request:
+    """The request as it would be written, once nothing speaks against it."""
+    require_model(desk.permissions, desk.actor, model, Permission.READ)
+    ladder = desk.rules.ladder
+    rung = ladder.rung(rung_name)
+    if rung.name == ladder.retired and kind is Kind.MOVE:
+        kind = Kind.ARCHIVE
+    found = desk.mlflow.registry.versions(model)
+    state = ModelState.of(model, found)
+    policy = policy_for(desk.rules, model, see(state, version, rung.name, ladder).rung, rung.name,
+                        kind)  # fmt: skip
+    archive = policy.archive_earlier if archive_existing is None else archive_existing
+    wanted = Wanted(model, version, rung.name, archive, comment, seen)
+    changed = differences(state, wanted, ladder)
+    if changed:
+        raise conflict(desk.mlflow, desk.ledger, state, wanted, changed)
+    if not plan_transition(state, wanted, ladder):
+        raise Conflict(t("requests.already", model=model, version=version, rung=rung.name))
+    _require_asker(desk, model, rung.name, policy)
+    made_by = registrant(desk.ledger, next(v for v in found if v.version == version),
+                         desk.mlflow.address)  # fmt: skip
+    at = now()
+    return Request(
+        id=new_id(),
+        store=desk.mlflow.address,
+        model=model,
+        version=version,
+        kind=kind,
+        rung=rung.name,
+        archive_existing=archive and rung.exclusive,
+        requester=desk.actor.name,
+        requester_kind=desk.actor.kind,
+        registrant=made_by,
+        comment=comment,
+        reason="",
+        state=State.CHECKING,
+        message="",
+        seen=seen,
+        policy=policy,
+        approvals_needed=needed(policy, made_by, desk.actor.kind),
+        bound=None,
+        evidence=None,
+        results=(),
+        steps=(),
+        decisions=(),
+        asked_at=at,
+        checked_at=None,
+        expires_at=at + policy.lives,
+        closed_at=None,
+        transition_id=None,
+    )
+
+
+def _require_asker(desk: Desk, model: str, rung: str, policy: Policy) -> None:
+    if not policy.may_ask(desk.actor) and not policy.may_decide(desk.actor):
+        raise NotAllowed(
+            t("requests.not_asker", actor=desk.actor.name, model=model, rung=rung),
+            t("requests.not_asker_next"),
+        )
+    # Where nobody approves, asking is moving.
+    if policy.approvals == 0:
+        require_model(desk.permissions, desk.actor, model, Permission.EDIT)
+
+
+def _write(desk: Desk, asked: Request, *, decides: bool = False) -> Request:
+    lines: list[Line] = []
+    actor = desk.actor
+    with desk.ledger.transaction(t("requests.recording")) as connection:
+        others = rows.fitting(
+            connection, store=asked.store, model=asked.model, rung=asked.rung, states=OPEN
+        )
+        _refuse_second(asked, others)
+        rows.insert(connection, asked)
+        if decides:
+            rows.decide(
+                connection, asked, actor.name, Choice.APPROVE, asked.comment,
+                own_allowed=True, fingerprint="",
+            )  # fmt: skip
+        for other in others:
+            if other.requester == actor.name and other.state is not State.APPLYING:
+                words = t("requests.superseded", requester=actor.name, version=asked.version,
+                          rung=asked.rung)  # fmt: skip
+                rows.change(connection, other, State.SUPERSEDED, message=words)
+                line = entry(other, "request.superseded", actor.name, actor.kind,
+                             details={"by": asked.id, "version": asked.version})  # fmt: skip
+                lines.append(append(connection, line))
+        details = {
+            "kind": asked.kind,
+            "needed": asked.approvals_needed,
+            "registrant": asked.registrant,
+            "archive_existing": asked.archive_existing,
+            "expires_at": asked.expires_at.isoformat(),
+            "decides": decides,
+        }
+        path = "rollback" if asked.kind is Kind.ROLLBACK else "desk"
+        line = entry(asked, "request.asked", actor.name, actor.kind, asked.comment, path, details)
+        lines.append(append(connection, line))
+    published(desk, lines)
+    return rows.get(desk.ledger, asked.id)
+
+
+def _refuse_second(asked: Request, others: list[Request]) -> None:
+    for other in others:
+        if other.version == asked.version:
+            raise Conflict(
+                t(
+                    "requests.open_one",
+                    version=other.version,
+                    rung=other.rung,
+                    requester=other.requester,
+                    ago=formats.duration(asked.asked_at - other.asked_at),
+                ),
+                t("requests.open_one_next"),
+            )

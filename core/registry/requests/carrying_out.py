@@ -1,0 +1,256 @@
+"""An approved request is carried out: compared with what is there, used once, settled if it broke
+off."""
+
+from datetime import timedelta
+
+from sqlalchemy.engine import Connection
+
+from core.errors import Conflict, DeckError, NotFound
+from core.ledger import new_id, now
+from core.ledger.chain import Line, append
+from core.people import Actor
+from core.registry.desk import Desk
+from core.registry.lease import HoldModel, model_lease
+from core.registry.plan import ModelState, Seen, Step, Wanted
+from core.registry.record import State as Found
+from core.registry.record import Transition, find
+from core.registry.requests import rows
+from core.registry.requests.acting import entry, path_of, policy_today, present, published
+from core.registry.requests.binding import binding, changed
+from core.registry.requests.may import counted, needed_now
+from core.registry.requests.nouns import OPEN, Check, Choice, Request, State
+from core.registry.settling import settle_all
+from core.registry.transitions import Outcome, Warrant, transition
+from core.texts import t
+
+CLAIM = timedelta(seconds=60)
+"""For as long may whoever claimed a request take until it is begun: far longer than the model's
+lease is waited for."""
+
+
+def carry_out(
+    desk: Desk, request_id: str, check: Check, *, hold: HoldModel | None = None
+) -> Outcome:
+    """Carry an approved request out, once.
+
+    What it was approved for is compared twice: by a check made anew, before the approval is used,
+    and alone on the model, where nothing can come in between. It is moved with Modeldeck's service
+    account, in the name of whoever approved last.
+
+    Args:
+        check: looks anew at the digest, the gates and the plan.
+        hold: how to be alone on the model; a lease in the ledger unless given.
+
+    Raises:
+        Conflict: it is not approved, or being carried out; or what was approved is no longer what
+            is there: it is outdated then, and must be asked again.
+        Busy: somebody else is changing the model; the request stays approved.
+        OutcomeUnknown: a reply was lost; the request is settled once that is over.
+        DeckError: it failed; the request says how far it came.
+    """
+    request = present(desk, request_id)
+    _require_approved(request)
+    try:
+        different = changed(request, check(request))
+    except NotFound as error:
+        different = (error.what,)
+    if different:
+        raise _outdated(desk, request, " ".join(different))
+    claimed = _claim(desk, request_id)
+    try:
+        outcome = _move(desk, claimed, hold)
+    except DeckError as error:
+        _after_failure(desk, claimed, error)
+        raise
+    conclude(desk, claimed, outcome.transition)
+    return outcome
+
+
+def settle(desk: Desk) -> list[Request]:
+    """Settle everything of this store that broke off: transitions, then the requests behind them.
+
+    Returns:
+        the requests that it moved on.
+
+    Raises:
+        DeckError: a model could not be settled; the others were.
+    """
+    try:
+        settle_all(desk.service, desk.ledger, desk.actor, desk.rules.ladder)
+    finally:
+        found = rows.select(desk.ledger, store=desk.mlflow.address, states=[State.APPLYING])
+        moved = [request for request in found if _settle(desk, request)]
+    return moved
+
+
+def conclude(desk: Desk, request: Request, row: Transition | None) -> bool:
+    """Close a request whose transition has ended; False where somebody did so already.
+
+    Other open requests for the same rung are outdated where it changed: its holder is another now.
+    """
+    if row is None or row.state is Found.APPLYING:
+        return False
+    done = row.state is Found.DONE
+    lines: list[Line] = []
+    with desk.ledger.transaction(t("requests.recording")) as connection:
+        now_is = rows.read(connection, request.id, lock=True)
+        if now_is.state is not State.APPLYING or now_is.transition_id != row.id:
+            return False
+        words = row.message or t("requests.carried_out")
+        if now_is.broke_glass:
+            words = f"{now_is.message} {words}".strip()
+        rows.change(connection, now_is, State.DONE if done else State.FAILED, message=words)
+        actor = desk.actor
+        details = {"transition": row.state, "steps": [step.sentence for step in row.steps]}
+        line = entry(now_is, f"request.{'done' if done else 'failed'}", actor.name, actor.kind,
+                     row.message, path_of(now_is), details)  # fmt: skip
+        lines.append(append(connection, line))
+        if done:
+            lines += _outdate_others(connection, now_is, actor)
+    published(desk, lines)
+    return True
+
+
+def _require_approved(request: Request) -> None:
+    if request.state is State.APPLYING:
+        raise Conflict(t("requests.taken"), t("requests.not_allowed_next"))
+    if request.state is not State.APPROVED:
+        state = t(f"requests.state.{request.state}")
+        raise Conflict(t("requests.not_approved", state=state), t("requests.not_allowed_next"))
+
+
+def _claim(desk: Desk, request_id: str) -> Request:
+    """Use the approvals of a request for one transition, which has an id from now on."""
+    transition_id, at = new_id(), now()
+    with desk.ledger.transaction(t("requests.recording")) as connection:
+        request = rows.read(connection, request_id, lock=True)
+        _require_approved(request)
+        if request.overdue(at):
+            raise Conflict(t("requests.not.expired"), t("requests.not_allowed_next"))
+        approving = counted(request, binding(request))
+        need = needed_now(request, policy_today(desk, request))
+        glass = any(d.choice is Choice.BREAK_GLASS for d in approving)
+        enough = glass or len(approving) >= need
+        if enough:
+            rows.claim(connection, request, transition_id, at + CLAIM)
+            if not rows.use(connection, request, transition_id, [d.actor for d in approving]):
+                raise Conflict(t("requests.used"), t("requests.not_allowed_next"))
+        else:
+            rows.change(connection, request, State.WAITING)
+    if not enough:
+        words = t("requests.more_needed", needed=need, approvals=len(approving))
+        raise Conflict(words, t("requests.not_allowed_next"))
+    return rows.get(desk.ledger, request_id)
+
+
+def _move(desk: Desk, request: Request, hold: HoldModel | None) -> Outcome:
+    bound = request.bound
+    if bound is None or request.transition_id is None:
+        raise Conflict(t("requests.changed.never_checked"))
+    wanted = Wanted(
+        request.model,
+        request.version,
+        request.rung,
+        request.archive_existing,
+        request.comment,
+        Seen(bound.standing, bound.holders, bound.carrier),
+    )
+
+    def compare(state: ModelState, steps: tuple[Step, ...]) -> None:
+        if state.version(request.version).source != bound.source:
+            raise Conflict(t("requests.changed.source", version=request.version))
+        if steps != request.steps:
+            raise Conflict(t("requests.changed.steps"))
+        mine = rows.get(desk.ledger, request.id)
+        if mine.state is not State.APPLYING or mine.transition_id != request.transition_id:
+            raise Conflict(t("requests.taken"), t("requests.not_allowed_next"))
+
+    warrant = Warrant(path_of(request), request.id, request.transition_id, compare)
+    return transition(
+        desk.service,
+        desk.ledger,
+        _mover(request),
+        wanted,
+        desk.rules.ladder,
+        warrant=warrant,
+        hold=hold,
+    )
+
+
+def _mover(request: Request) -> Actor:
+    """In whose name it is moved: who approved last, or who asked where nobody had to approve."""
+    approving = [d for d in request.decisions if d.choice is not Choice.REJECT]
+    name = approving[-1].actor if approving else request.requester
+    return Actor(name, request.requester_kind)
+
+
+def _after_failure(desk: Desk, request: Request, error: DeckError) -> None:
+    """What becomes of a request whose transition did not go through."""
+    row = find(desk.ledger, request.transition_id or "")
+    if row is not None:
+        conclude(desk, request, row)
+    elif isinstance(error, Conflict | NotFound):
+        _outdated(desk, request, error.what)
+    else:  # it was never begun: the model was busy, or MLflow away
+        _give_back(desk, request)
+
+
+def _settle(desk: Desk, request: Request) -> bool:
+    row = find(desk.ledger, request.transition_id or "")
+    if row is not None:
+        return conclude(desk, request, row)
+    with desk.ledger.transaction(t("requests.recording")) as connection:
+        over = rows.claim_over(connection, request.id, now())
+    if not over:
+        return False
+    # Alone on the model: who claimed it and is only slow must not begin it in this moment.
+    with model_lease(desk.ledger, desk.mlflow.address, request.model, desk.actor.name):
+        row = find(desk.ledger, request.transition_id or "")
+        return _give_back(desk, request) if row is None else conclude(desk, request, row)
+
+
+def _give_back(desk: Desk, request: Request) -> bool:
+    """Give a request's approvals free again: nothing was begun with them."""
+    with desk.ledger.transaction(t("requests.recording")) as connection:
+        now_is = rows.read(connection, request.id, lock=True)
+        if now_is.state is not State.APPLYING or now_is.transition_id != request.transition_id:
+            return False
+        rows.unuse(connection, now_is)
+        rows.change(
+            connection, now_is, State.APPROVED, message=t("requests.never_begun"),
+            transition_id=None, claimed_until=None,
+        )  # fmt: skip
+    return True
+
+
+def _outdated(desk: Desk, request: Request, what: str) -> Conflict:
+    """Close a request as outdated, and say so; the error to raise."""
+    words = t("requests.outdated", what=what)
+    lines: list[Line] = []
+    with desk.ledger.transaction(t("requests.recording")) as connection:
+        now_is = rows.read(connection, request.id, lock=True)
+        mine = now_is.transition_id == request.transition_id
+        if now_is.state in (State.APPROVED, State.APPLYING) and mine:
+            rows.change(connection, now_is, State.OUTDATED, message=words)
+            actor = desk.actor
+            line = entry(now_is, "request.outdated", actor.name, actor.kind, what,
+                         path_of(now_is))  # fmt: skip
+            lines.append(append(connection, line))
+    published(desk, lines)
+    return Conflict(words, t("requests.outdated_next"))
+
+
+def _outdate_others(connection: Connection, done: Request, actor: Actor) -> list[Line]:
+    others = rows.fitting(
+        connection, store=done.store, model=done.model, rung=done.rung, states=OPEN
+    )
+    words = t("requests.holder_changed", version=done.version, rung=done.rung)
+    lines = []
+    for other in others:
+        if other.state in (State.CHECKING, State.APPLYING):
+            continue  # it is looked at anew in any case
+        rows.change(connection, other, State.OUTDATED, message=words)
+        line = entry(other, "request.outdated", actor.name, actor.kind, words, "worker",
+                     {"by": done.id})  # fmt: skip
+        lines.append(append(connection, line))
+    return lines

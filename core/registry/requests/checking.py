@@ -1,0 +1,84 @@
+"""What the worker found is frozen into a request; and a request is sent to be checked again."""
+
+from sqlalchemy.engine import Connection
+
+from core.ledger import Ledger
+from core.ledger.chain import append
+from core.registry.desk import Desk
+from core.registry.requests import rows
+from core.registry.requests.acting import acting, entry
+from core.registry.requests.binding import binding
+from core.registry.requests.may import after_check, counted
+from core.registry.requests.nouns import OPEN, Checked, Kind, Request, State
+from core.texts import t
+
+WORKER = "modeldeck"
+"""Who did what nobody asked for by hand, as the record names it."""
+
+
+def checked(ledger: Ledger, request_id: str, found: Checked) -> Request:
+    """Freeze what a check found into a request that waits for it: it waits for decisions next.
+
+    Or a gate blocks it; or nobody has to approve, and it is approved. Approvals of something else
+    than what was found now are forgotten. A request in another state is left alone: somebody closed
+    it meanwhile.
+    """
+    with ledger.transaction(t("requests.recording")) as connection:
+        request = rows.read(connection, request_id, lock=True)
+        if request.state is not State.CHECKING:
+            return request
+        if request.kind is Kind.ROLLBACK and found.bound.holders != request.seen.holders:
+            words = t("requests.rollback_moved", rung=request.rung)
+            return _close(connection, request, words)
+        blocked = any(result.blocks for result in found.results)
+        rows.keep_check(connection, request, found, State.CHECKING)
+        frozen = rows.read(connection, request_id)
+        holding = counted(frozen, binding(frozen))
+        stale = [d for d in frozen.decisions if d not in holding]
+        rows.forget(connection, frozen, stale)
+        state = after_check(frozen, blocked, len(holding), frozen.approvals_needed)
+        rows.change(connection, frozen, state)
+        details = {
+            "state": state,
+            "digest": found.bound.digest,
+            "digest_of": found.bound.digest_of,
+            "gates": dict(found.bound.gates),
+            "steps": [step.sentence for step in found.steps],
+            "forgotten": [d.actor for d in stale],
+        }
+        line = entry(frozen, "request.checked", WORKER, "worker", "", "worker", details)
+        append(connection, line)
+    return rows.get(ledger, request_id)
+
+
+def outdate(ledger: Ledger, request_id: str, why: str) -> Request:
+    """Close an open request of which nothing can come any more, such as one of a version that is
+    gone.
+
+    Args:
+        why: in plain words.
+    """
+    with ledger.transaction(t("requests.recording")) as connection:
+        request = rows.read(connection, request_id, lock=True)
+        if request.state not in OPEN or request.state is State.APPLYING:
+            return request
+        return _close(connection, request, why)
+
+
+def recheck(desk: Desk, request_id: str) -> Request:
+    """Have a request checked again, for what it needs may be there by now.
+
+    Raises:
+        NotAllowed: only whoever asked, whoever decides or an administrator may.
+        Conflict: it is being checked, approved or closed.
+    """
+    with acting(desk, request_id, "recheck") as act:
+        rows.change(act.connection, act.request, State.CHECKING, message="")
+        act.write("request.rechecked")
+    return rows.get(desk.ledger, request_id)
+
+
+def _close(connection: Connection, request: Request, words: str) -> Request:
+    rows.change(connection, request, State.OUTDATED, message=words)
+    append(connection, entry(request, "request.outdated", WORKER, "worker", words, "worker"))
+    return rows.read(connection, request.id)

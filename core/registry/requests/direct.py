@@ -1,0 +1,85 @@
+"""What nobody has to approve: a version is moved at once, on the same path as a request."""
+
+from core.errors import NotAllowed
+from core.people import Permission
+from core.people.permissions import require_model
+from core.registry import transitions
+from core.registry.applying import read_state
+from core.registry.desk import Desk
+from core.registry.plan import Wanted, see
+from core.registry.policy import Policy
+from core.registry.requests.may import policy_for
+from core.registry.requests.nouns import Kind
+from core.registry.transitions import Outcome, transition
+from core.texts import t
+
+
+def move(desk: Desk, wanted: Wanted) -> Outcome:
+    """Move a version at once, where the rules ask nobody and no gate can block.
+
+    Identity ``local`` moves where no gate can block: there is nobody else to ask. It stands in the
+    record as ``direct``, done by whoever asked.
+
+    Raises:
+        NotAllowed: it has to be asked for; or the person lacks EDIT on the model, or the rules do
+            not name them.
+        NotFound, InvalidInput, Conflict, Busy, DeckError: as for ``transition``.
+    """
+    require_model(desk.permissions, desk.actor, wanted.model, Permission.EDIT)
+    ladder = desk.rules.ladder
+    rung = ladder.rung(wanted.rung).name
+    standing = see(read_state(desk.mlflow, wanted.model), wanted.version, rung, ladder).rung
+    policy = policy_for(desk.rules, wanted.model, standing, rung, Kind.MOVE)
+    _require_direct(desk, policy, wanted.model, rung)
+    if not policy.may_ask(desk.actor):
+        raise NotAllowed(
+            t("requests.not_asker", actor=desk.actor.name, model=wanted.model, rung=rung),
+            t("requests.not_asker_next"),
+        )
+    return transition(desk.service, desk.ledger, desk.actor, wanted, ladder)
+
+
+def goes_directly(desk: Desk, policy: Policy) -> bool:
+    """Whether a move under ``policy`` (``may.policy_for``) needs no request."""
+    return not policy.blocks and (policy.approvals == 0 or desk.actor.decides_alone)
+
+
+def set_alias(
+    desk: Desk, model: str, alias: str, version: int, *, seen: int | None, comment: str = ""
+) -> Outcome:
+    """Point an alias at a version, where it is not the alias of a rung that has to be asked for.
+
+    Raises:
+        NotAllowed: it is, or the person lacks EDIT on the model.
+        InvalidInput, Conflict, NotFound, Busy, DeckError: as for ``transitions.set_alias``.
+    """
+    _require_alias(desk, model, alias)
+    return transitions.set_alias(
+        desk.service, desk.ledger, desk.actor, model, alias, version, seen=seen, comment=comment,
+        ladder=desk.rules.ladder,
+    )  # fmt: skip
+
+
+def remove_alias(desk: Desk, model: str, alias: str, version: int, comment: str = "") -> Outcome:
+    """Take an alias from a version; the same holds as for ``set_alias``."""
+    _require_alias(desk, model, alias)
+    return transitions.remove_alias(
+        desk.service, desk.ledger, desk.actor, model, alias, version, comment=comment,
+        ladder=desk.rules.ladder,
+    )  # fmt: skip
+
+
+def _require_alias(desk: Desk, model: str, alias: str) -> None:
+    require_model(desk.permissions, desk.actor, model, Permission.EDIT)
+    rung = desk.rules.ladder.rung_of_alias(alias)
+    if rung is not None and not goes_directly(desk, desk.rules.policy(model, rung.name)):
+        raise NotAllowed(
+            t("requests.alias_of_rung", alias=alias, rung=rung.name), t("requests.must_ask_next")
+        )
+
+
+def _require_direct(desk: Desk, policy: Policy, model: str, rung: str) -> None:
+    if not goes_directly(desk, policy):
+        raise NotAllowed(
+            t("requests.must_ask", model=model, rung=rung), t("requests.must_ask_next")
+        )
