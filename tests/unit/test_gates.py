@@ -42,8 +42,8 @@ def ask(gate: str, seen: Evidence, level: Level = Level.BLOCK, **options: Any) -
 @pytest.mark.parametrize(
     ("value", "options", "status", "words"),
     [
-        (0.9, {"at_least": 0.9}, Status.PASS, "accuracy is 0.9000; at least 0.9000 is asked."),
-        (0.89, {"at_least": 0.9}, Status.FAIL, "accuracy is 0.8900; at least 0.9000 is asked."),
+        (0.9, {"at_least": 0.9}, Status.PASS, "accuracy is 0.9000; at least 0.9 is asked."),
+        (0.89, {"at_least": 0.9}, Status.FAIL, "accuracy is 0.8900; at least 0.9 is asked."),
         (3.0, {"at_most": 2}, Status.FAIL, "accuracy is 3; at most 2 is asked."),
         (1.0, {"at_least": 0, "at_most": 2}, Status.PASS, "at least 0 and at most 2"),
         (None, {"at_least": 0.9}, Status.UNKNOWN, "accuracy of version 2 is NaN."),
@@ -115,7 +115,7 @@ def test_better_than_the_holder_by_single_runs(
 def test_the_sentence_has_both_values_and_admits_chance() -> None:
     found = against(0.962, 0.951, by=0.005)
     assert found.reason == (
-        "m is 0.962 against 0.951 of v1 in Production: better by 0.011; a gain of at least 0.0050 "
+        "m is 0.962 against 0.951 of v1 in Production: better by 0.011; a gain of at least 0.005 "
         "is asked. One run each, so chance is not ruled out."
     )
     assert found.inputs["holder_version"] == 1

@@ -31,17 +31,11 @@ def decide(evidence: Evidence, options: Options) -> Verdict:
     inputs = {"metric": options.metric, "value": value}
     if value is None:
         return Verdict(Status.UNKNOWN, why, inputs)
-    shown = {"metric": options.metric, "value": formats.number(value)}
-    for bound, key, broken in (
-        (options.at_least, "below", options.at_least is not None and value < options.at_least),
-        (options.at_most, "above", options.at_most is not None and value > options.at_most),
-    ):
-        if broken:
-            said = t(f"gates.threshold.{key}", **shown, bound=as_set(bound))
-            return Verdict(Status.FAIL, said, inputs)
-    return Verdict(
-        Status.PASS, t("gates.threshold.within", **shown, bounds=_bounds(options)), inputs
-    )
+    low, high = options.at_least, options.at_most
+    within = (low is None or value >= low) and (high is None or value <= high)
+    shown = formats.number(value)
+    said = t("gates.threshold.said", metric=options.metric, value=shown, bounds=_bounds(options))
+    return Verdict(Status.PASS if within else Status.FAIL, said, inputs)
 
 
 def _bounds(options: Options) -> str:
