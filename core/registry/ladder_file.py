@@ -7,7 +7,7 @@ from yaml.nodes import Node
 from core.errors import InvalidInput
 from core.mlflow_api import ids
 from core.registry.ladder import LADDER, NO_STAGE, Ladder, Rung
-from core.registry.marked import Reader, nodes
+from core.registry.marked import Reader, empty, nodes
 from core.texts import t
 
 SECTION = ("rungs", "retired", "tag")
@@ -19,7 +19,7 @@ _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-/ ]{0,249}")
 
 def read_ladder(reader: Reader, node: Node | None) -> Ladder:
     """The ladder that the section describes; the built-in one where there is none, or a fault."""
-    if node is None:
+    if node is None or empty(node):
         return LADDER
     before = len(reader.faults)
     parts = dict(nodes(reader.mapping(node, SECTION, "ladder")))
@@ -31,11 +31,14 @@ def read_ladder(reader: Reader, node: Node | None) -> Ladder:
     if "rungs" not in parts:
         reader.fault(node, t("rules.need.keys", n=1, names="rungs"))
         return LADDER
-    found = [_rung(reader, item) for item in reader.items(parts["rungs"], "rungs")]
+    listed = reader.items(parts["rungs"], "rungs")
+    if not listed and len(reader.faults) == before:
+        reader.fault(parts["rungs"], t("rules.ladder.first"))
+    found = [_rung(reader, item) for item in listed]
     read = [(rung, place) for rung, place in found if rung is not None]
     _distinct(reader, read)
     rungs = tuple(rung for rung, _ in read)
-    if len(read) == len(found):  # else the one that is missed may be the very one at fault
+    if read and len(read) == len(found):  # else the one that is missed may be the very one at fault
         _whole(reader, node, rungs)
         _retired(reader, node, parts.get("retired"), rungs)
     if len(reader.faults) > before:
@@ -82,8 +85,9 @@ def _distinct(reader: Reader, found: list[tuple[Rung, Node]]) -> None:
 
 def _whole(reader: Reader, node: Node, rungs: tuple[Rung, ...]) -> None:
     """Where new versions stand, and where the best one does, must be on it."""
-    if not rungs or rungs[0].stage != NO_STAGE or rungs[0].alias or rungs[0].exclusive:
+    if rungs[0].stage != NO_STAGE or rungs[0].alias or rungs[0].exclusive:
         reader.fault(node, t("rules.ladder.first"))
+        return
     if not any(rung.exclusive for rung in rungs):
         reader.fault(node, t("rules.ladder.no_top"))
 

@@ -100,7 +100,7 @@ class Reader:
             known: the keys there may be; None for any.
             what: what the mapping stands for, for the fault where it is none.
         """
-        if node is None or _empty(node):
+        if node is None or empty(node):
             return {}
         if not isinstance(node, MappingNode):
             self.fault(node, t("rules.need.mapping", what=what))
@@ -121,7 +121,7 @@ class Reader:
 
     def items(self, node: Node | None, what: str) -> Sequence[Node]:
         """The parts of a list."""
-        if node is None or _empty(node):
+        if node is None or empty(node):
             return ()
         if not isinstance(node, SequenceNode):
             self.fault(node, t("rules.need.list", what=what))
@@ -142,7 +142,7 @@ class Reader:
 
     def texts(self, node: Node | None, what: str) -> tuple[tuple[str, Node], ...]:
         """A list of texts, each with its node; one text stands for a list of one."""
-        nodes = [node] if isinstance(node, ScalarNode) and not _empty(node) else None
+        nodes = [node] if isinstance(node, ScalarNode) and not empty(node) else None
         read = [(self.text(n, what), n) for n in nodes or self.items(node, what)]
         return tuple((text, n) for text, n in read if text)
 
@@ -197,7 +197,8 @@ def _unknown(name: str, known: Sequence[str]) -> str:
     return t("rules.unknown_key", name=name[:80]) + hint
 
 
-def _empty(node: Node) -> bool:
+def empty(node: Node) -> bool:
+    """Whether nothing was written there."""
     return isinstance(node, ScalarNode) and node.tag == f"{_TAG}null" and not node.style
 
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from yaml.nodes import Node, ScalarNode
+from yaml.nodes import MappingNode, Node, ScalarNode
 
 from core.errors import DeckError
 from core.people import Permission
@@ -16,7 +16,7 @@ from core.registry.gates import Gate, all_gates, with_own
 from core.registry.gates import options as gate_options
 from core.registry.ladder import Ladder
 from core.registry.ladder_file import read_ladder
-from core.registry.marked import MOST_BYTES, Fault, Reader, nodes, plain
+from core.registry.marked import MOST_BYTES, Fault, Reader, empty, nodes, plain
 from core.registry.policy import (
     EVERYONE,
     RULES,
@@ -152,7 +152,9 @@ class _File:
         self, reader: Reader, identity: str, gates: Mapping[str, Gate], root: Mapping[str, Node]
     ) -> None:
         self._read, self._identity, self._gates, self._root = reader, identity, gates, root
+        before = len(reader.faults)
         self._ladder: Ladder = read_ladder(reader, root.get("ladder"))
+        self._laddered = len(reader.faults) == before
         self._groups = self._read_groups()
 
     def rules(self) -> dict[str, Any]:
@@ -232,7 +234,7 @@ class _File:
         models = self._read.text(parts["models"], "models")
         wanted = self._read.text(parts["rung"], "rung")
         rung = self._rung(wanted)
-        if wanted and not rung:
+        if wanted and not rung and self._laddered:
             names = ", ".join(r.name for r in self._ladder.rungs)
             self._read.fault(parts["rung"], t("rules.no_rung", name=wanted, names=names))
         line = item.start_mark.line + 1
@@ -313,6 +315,8 @@ class _File:
         return GateUse(name, Level(level), given)
 
     def _has(self, item: Node, parts: Mapping[str, Node], keys: tuple[str, ...]) -> bool:
+        if not isinstance(item, MappingNode) and not empty(item):
+            return False  # which was told already
         missing = [key for key in keys if key not in parts]
         if missing:
             self._read.fault(item, t("rules.need.keys", n=len(missing), names=", ".join(missing)))
