@@ -5,21 +5,21 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 from core.errors import Conflict, DeckError, NotFound
-from core.ledger import Ledger, leases
+from core.ledger import Ledger, leases, now
 from core.lifecycle.deck import Deck
 from core.lifecycle.evidence import Stopped, Work, gather
 from core.people import Actor
+from core.registry import requests
 from core.registry.gates import judge, needs
 from core.registry.gates.evidence_json import as_json, from_json
 from core.registry.plan import Wanted, plan_transition, see
-from core.registry.requests import rows
-from core.registry.requests.acting import expire
+from core.registry.requests import Bound, Checked, Request, State, rows
 from core.registry.requests.binding import statuses
-from core.registry.requests.checking import checked, outdate
-from core.registry.requests.nouns import Bound, Checked, Request, State
+from core.registry.transitions import Outcome
 from core.texts import t
 
 _log = logging.getLogger("modeldeck.worker")
@@ -28,6 +28,9 @@ _LOOK_SECONDS = 1.0
 _RENEW_SECONDS = 15.0
 _REST_SECONDS = 10.0
 _EXPIRE_SECONDS = 30.0
+_SETTLE_SECONDS = 10.0
+_APPROVED_SECONDS = 5.0
+_LEFT_AFTER = timedelta(seconds=10)
 AT_ONCE = 2
 """Requests that one worker checks at a time: each may fetch and load a model."""
 
@@ -79,6 +82,17 @@ def check(
     return Checked(bound, as_json(evidence), results, plan_transition(state, wanted, ladder))
 
 
+def carry_out(deck: Deck, request_id: str) -> Outcome:
+    """Carry an approved request out, after a look at all that it was decided on.
+
+    Raises:
+        DeckError: as ``core.registry.requests.carry_out``.
+    """
+    return requests.carry_out(
+        deck.desk, request_id, lambda request: check(deck, request, before_applying=True)
+    )
+
+
 class DeskKeeper:
     """Looks after open requests of one store, for one worker.
 
@@ -91,12 +105,37 @@ class DeskKeeper:
         self._deck = as_worker(deck)
         self._owner = owner
         self._closing = threading.Event()
+        desk = self._deck.desk
+        self._tasks: Mapping[str, tuple[float, Callable[[], object]]] = {
+            "expire": (_EXPIRE_SECONDS, lambda: requests.expire(desk)),
+            "settle": (_SETTLE_SECONDS, lambda: requests.settle(desk)),
+            "approved": (_APPROVED_SECONDS, self._carry_out_approved),
+        }
         self._rests_until: dict[str, float] = {}
 
     @property
-    def timers(self) -> Mapping[str, tuple[float, Callable[[], object]]]:
-        """What is done again and again: name → seconds in between, and what."""
-        return {"expire": (_EXPIRE_SECONDS, lambda: expire(self._deck.desk))}
+    def timers(self) -> Mapping[str, float]:
+        """What is done again and again: its name for ``do`` → seconds in between."""
+        return {name: seconds for name, (seconds, _) in self._tasks.items()}
+
+    def do(self, name: str) -> None:
+        """Do one of the ``timers``.
+
+        Raises:
+            DeckError: a server does not answer, say; it is tried again.
+        """
+        self._tasks[name][1]()
+
+    def _carry_out_approved(self) -> None:
+        """Carry out what was approved while nobody stayed to do it."""
+        for request in self._select(State.APPROVED):
+            decided = max((d.at for d in request.decisions), default=None)
+            if decided is not None and now() - decided < _LEFT_AFTER:
+                continue  # the page of whoever approved does it
+            try:
+                carry_out(self._deck, request.id)
+            except DeckError as error:  # the request says what became of it
+                _log.warning("request %s: %s", request.id, error)
 
     def close(self) -> None:
         """End checks that are under way; the next worker begins them anew."""
@@ -139,9 +178,9 @@ class DeskKeeper:
         try:
             found = check(self._deck, request, work=work)
             if leases.renew(ledger, lease, _LEASE_SECONDS):
-                checked(ledger, request.id, found)
+                requests.checked(ledger, request.id, found)
         except NotFound as error:
-            outdate(ledger, request.id, error.what)
+            requests.outdate(ledger, request.id, error.what)
         except DeckError as error:
             _log.warning("request %s: %s", request.id, error)
             self._rest(request, error.what)
@@ -188,14 +227,14 @@ def _watching(
         nonlocal looked, renewed
         if closing.is_set():
             raise Stopped
-        now = time.monotonic()
-        if now - looked < _LOOK_SECONDS:
+        at = time.monotonic()
+        if at - looked < _LOOK_SECONDS:
             return
-        looked = now
+        looked = at
         if rows.get(ledger, request.id).state is not State.CHECKING:
             raise Stopped
-        if now - renewed > _RENEW_SECONDS:
-            renewed = now
+        if at - renewed > _RENEW_SECONDS:
+            renewed = at
             if not leases.renew(ledger, lease, _LEASE_SECONDS):
                 raise Stopped
 

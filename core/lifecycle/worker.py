@@ -20,7 +20,6 @@ from core.ledger import processes as ledger_processes
 from core.lifecycle.deck import Deck, open_deck
 from core.lifecycle.desk_keeper import AT_ONCE, DeskKeeper
 from core.processes import ROOT, reap, this_process
-from core.registry.transitions import settle_all
 from core.serving import endpoints
 from core.serving.keeper import EndpointKeeper
 from core.settings import Settings
@@ -32,7 +31,6 @@ _log = logging.getLogger("modeldeck.worker")
 _TICK = 0.4
 _LOCK_TRIES, _LOCK_PAUSE = 10, 0.15  # seconds
 _LEASE_SECONDS = 20.0
-_SETTLE_EVERY = 10.0
 _DESK_EVERY = 1.0
 _CHECK = "check:"
 _REST = 1.5  # seconds, after a look that failed
@@ -136,10 +134,9 @@ class Worker:
         for endpoint in endpoints.owned(ledger, self.owner):
             self._look(endpoint.id, self._look_at_endpoint)
         if self._claims:
-            self._every(_SETTLE_EVERY, "transitions", self._settle_transitions)
             self._every(_DESK_EVERY, "requests", self._look_at_requests)
-            for name, (seconds, task) in self._desk.timers.items():
-                self._every(seconds, name, lambda _name, task=task: task())
+            for name, seconds in self._desk.timers.items():
+                self._every(seconds, name, self._desk.do)
 
     def _every(self, seconds: float, key: str, step: Callable[[str], None]) -> None:
         if time.monotonic() - self._last.get(key, float("-inf")) > seconds:
@@ -156,10 +153,6 @@ class Worker:
 
     def _check_request(self, key: str) -> None:
         self._desk.check(key.removeprefix(_CHECK))
-
-    def _settle_transitions(self, _key: str) -> None:
-        """Find out how transitions ended whose page server went away in the middle."""
-        settle_all(self._deck.mlflow, self._deck.ledger, self._deck.actor)
 
     def _look_at_job(self, job_id: str) -> None:
         # Read anew: since the tick read it, the look before this one may have changed it.
