@@ -13,16 +13,24 @@ _NAMED = re.compile(
     r"(?i)\b(password|passwd|pwd|token|secret|authorization|api[_-]?key)(['\"]?\s*[=:]\s*)"
     r"(?:(?:basic|bearer)\s+)?['\"]?[^\s'\",;&]+"
 )
+_SHORTEST = 4
 _SECRET_VARIABLES = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
 _HIDDEN = "[hidden]"
+_secrets: set[str] = set()
+
+
+def hide(secret: str) -> None:
+    """Let ``redact`` hide this text wherever it appears."""
+    if len(secret) >= _SHORTEST:
+        _secrets.add(secret)
 
 
 def redact(text: str) -> str:
-    """``text`` without user info in addresses, values after words such as ``password=``, and the
-    tracking credentials of this process."""
-    for name in _SECRET_VARIABLES:
-        value = os.environ.get(name, "")
-        if len(value) >= 4:
+    """``text`` without user info in addresses, values after words such as ``password=``, the
+    tracking credentials of this process, and what ``hide`` was told."""
+    known = {os.environ.get(name, "") for name in _SECRET_VARIABLES} | _secrets
+    for value in sorted(known, key=len, reverse=True):
+        if len(value) >= _SHORTEST:
             text = text.replace(value, _HIDDEN)
     text = _USER_INFO.sub(_HIDDEN, text)
     return _NAMED.sub(rf"\1\2{_HIDDEN}", text)

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from core import logs
 from core.errors import NotAllowed
 from core.settings import BadSetting, Settings
 from core.texts import t
@@ -107,8 +108,10 @@ def take_over(settings: Settings) -> None:
     Raises:
         BadSetting: the service account's settings cannot be used.
     """
-    if service_account(settings) is None:
+    account = service_account(settings)
+    if account is None:
         return
+    logs.hide(account.password)
     for name in IN_ENVIRONMENT:
         os.environ.pop(name, None)
 
@@ -150,6 +153,12 @@ def _password(file: Path) -> str:
     except UnicodeDecodeError:
         raise BadSetting(t("people.service.not_text", file=file)) from None
     password = text.rstrip("\r\n")
-    if not password or len(content) > _MOST_PASSWORD_BYTES or "\n" in password:
+    # What begins or ends with a blank is cut by the file in which MLflow's client looks for it.
+    if (
+        not password
+        or password != password.strip()
+        or len(content) > _MOST_PASSWORD_BYTES
+        or "\n" in password
+    ):
         raise BadSetting(t("people.service.not_text", file=file))
     return password

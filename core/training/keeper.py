@@ -1,7 +1,10 @@
 """The worker's part in a training job: start its process, look after it, settle how it ended."""
 
+import configparser
 import logging
 import os
+import shutil
+import site
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +13,7 @@ from core.errors import DeckError, NotFound
 from core.ledger import Ledger, now
 from core.ledger import processes as ledger_processes
 from core.mlflow_api import Mlflow
+from core.mlflow_api.credentials import service_account
 from core.processes import (
     Ending,
     alive,
@@ -29,6 +33,7 @@ from core.training.jobs import Job
 _log = logging.getLogger("modeldeck.worker")
 _CREDENTIALS = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN",
                 "MLFLOW_TRACKING_INSECURE_TLS", "MLFLOW_TRACKING_SERVER_CERT_PATH")  # fmt: skip
+_LENT = "credential"
 _RUN_STATUS = {jobs.FINISHED: "FINISHED", jobs.FAILED: "FAILED", jobs.STOPPED: "KILLED"}
 
 
@@ -111,7 +116,7 @@ class JobKeeper:
                 plan = self._launch(job)
                 ref = start(
                     plan.command,
-                    env=plan.env,
+                    env={**plan.env, **lend_credential(self._settings, folder)},
                     cwd=plan.cwd,
                     log=folder / ledger_processes.LOG,
                     ending=folder / ledger_processes.ENDING,
@@ -144,6 +149,7 @@ class JobKeeper:
         unsettled = ("RUNNING", "SCHEDULED", *(["FAILED"] if state == jobs.STOPPED else []))
         if job.run_id and self._run_status(job) in unsettled:
             self._mlflow.tracking.set_status(job.run_id, _RUN_STATUS[state])
+        shutil.rmtree(self.folder(job) / _LENT, ignore_errors=True)
         at, code = (ending.at, ending.exit_code) if ending else (now(), None)
         jobs.update(self._ledger, job, state=state, exit_code=code, ended_at=at, message=message)
 
@@ -174,6 +180,37 @@ def project_environment(settings: Settings, job: Job) -> dict[str, str]:
     if job.experiment_id:
         env["MLFLOW_EXPERIMENT_ID"] = job.experiment_id
     return clean_environment(env, child_of=job.id)
+
+
+def lend_credential(settings: Settings, folder: Path) -> dict[str, str]:
+    """What a job's process needs to be Modeldeck's account at the tracking server, where it has
+    one: a home folder, readable by nobody else, with the file that MLflow's client looks for there.
+    So the password stands in no process's environment.
+
+    Args:
+        folder: the job's; the home folder in it goes when the job is settled.
+
+    Returns:
+        variables for the process.
+    """
+    account = service_account(settings)
+    if account is None:
+        return {}
+    own = folder / _LENT
+    shutil.rmtree(own, ignore_errors=True)
+    (own / ".mlflow").mkdir(parents=True, mode=0o700)
+    own.chmod(0o700)
+    file = configparser.RawConfigParser()
+    file["mlflow"] = {
+        "mlflow_tracking_username": account.user.replace("%", "%%"),
+        "mlflow_tracking_password": account.password.replace("%", "%%"),
+    }
+    with os.fdopen(
+        os.open(own / ".mlflow" / "credentials", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w"
+    ) as opened:
+        file.write(opened)
+    # Packages that were installed for this machine's user are found by the home folder, too.
+    return {"HOME": str(own), "PYTHONUSERBASE": site.getuserbase()}
 
 
 def _last_words(log: Path) -> str:
