@@ -2,16 +2,19 @@
 
 import streamlit as st
 
-from core.ui import model, move, version
+from core.ui import move, version
+from core.ui.model import head, story, versions
+from core.ui.model.look import look
 from core.ui.navigation import asked
 
-found = model.look(asked("model"))
-model.head(found)
-chosen = model.versions(found)
-if chosen is not None:
+found = look(asked("model"))
+head.draw(found.dossier)
+drawn = versions.draw(found)
+if drawn is not None:
+    chosen, measured = drawn
     left, right = st.columns([3, 2], gap="large")
     with right:
-        move.card(found.dossier, chosen, reachable=found.trouble is None)
+        move.card(found.dossier, chosen, certain=found.certain)
     with left:
-        version.details(found, chosen)
-model.story(found)
+        version.details(found.dossier, chosen, measured)
+story.draw(found, drawn[1] if drawn else None)

@@ -99,14 +99,19 @@ class Registry:
         )
         return [convert.model_version(v, {}) for v in page]
 
-    def version(self, name: str, number: int) -> ModelVersion:
-        """One version with its aliases."""
-        model = ids.model_name(name)
-        checked = ids.version(number)
-        aliases = dict(self.model(name).aliases)
+    def version(
+        self, name: str, number: int, model: RegisteredModel | None = None
+    ) -> ModelVersion:
+        """One version with its aliases.
+
+        Args:
+            model: the registered model, where it was read already.
+        """
+        of, checked = ids.model_name(name), ids.version(number)
+        aliases = dict((model or self.model(name)).aliases)
         return self._gateway.read(
             t("mlflow.action.version", name=name, version=checked),
-            lambda c: convert.model_version(c.get_model_version(model, str(checked)), aliases),
+            lambda c: convert.model_version(c.get_model_version(of, str(checked)), aliases),
         )
 
     def create_model(

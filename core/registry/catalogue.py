@@ -1,7 +1,7 @@
 """Registered models and their versions, as people look at them."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 
@@ -32,11 +32,14 @@ class Summary:
 
 @dataclass(frozen=True)
 class Dossier:
-    """One registered model with all its versions, newest first."""
+    """One registered model with its versions, newest first."""
 
     model: RegisteredModel
     versions: tuple[ModelVersion, ...]
     ladder: Ladder = LADDER
+    complete: bool = True
+    """Whether these are all versions. If not, they are those that were changed last, those with a
+    rung's alias and the newest of each stage."""
 
     @cached_property
     def state(self) -> ModelState:
@@ -49,18 +52,18 @@ class Dossier:
         Raises:
             NotFound: there is none.
         """
-        for version in self.versions:
-            if version.version == number:
-                return version
-        raise NotFound(t("registry.no_version", model=self.model.name, version=number))
+        found = self._by_number.get(number)
+        if found is None:
+            raise NotFound(t("registry.no_version", model=self.model.name, version=number))
+        return found
 
     def standing(self, version: ModelVersion) -> Rung:
         """The rung that a version stands on."""
-        return standing(version, self.ladder)
+        return self._standings[version.version]
 
     def on(self, rung: Rung) -> tuple[int, ...]:
-        """The versions that stand on a rung."""
-        return self.state.on(rung, self.ladder)
+        """The versions that stand on a rung, in ascending order."""
+        return tuple(sorted(n for n, here in self._standings.items() if here == rung))
 
     @property
     def foremost(self) -> ModelVersion | None:
@@ -70,6 +73,31 @@ class Dossier:
             if held:
                 return self.version(max(held))
         return self.versions[0] if self.versions else None
+
+    def newer(self, others: Iterable[ModelVersion], *, complete: bool) -> "Dossier":
+        """This with ``others`` beside it, where ours are the later news of the same version.
+
+        Args:
+            complete: whether there are no more.
+        """
+        known = {v.version: v for v in others} | self._by_number
+        # Aliases move without a trace on the versions: those of the model are the latest.
+        carriers: dict[int, list[str]] = {}
+        for alias, number in sorted(self.model.aliases.items()):
+            carriers.setdefault(number, []).append(alias)
+        versions = (
+            v if v.aliases == (mine := tuple(carriers.get(n, ()))) else replace(v, aliases=mine)
+            for n, v in sorted(known.items(), reverse=True)
+        )
+        return replace(self, versions=tuple(versions), complete=complete)
+
+    @cached_property
+    def _by_number(self) -> dict[int, ModelVersion]:
+        return {version.version: version for version in self.versions}
+
+    @cached_property
+    def _standings(self) -> dict[int, Rung]:
+        return {v.version: standing(v, self.ladder) for v in self.versions}
 
 
 def summaries(mlflow: Mlflow, ladder: Ladder = LADDER) -> list[Summary]:
@@ -82,13 +110,38 @@ def summaries(mlflow: Mlflow, ladder: Ladder = LADDER) -> list[Summary]:
 
 
 def dossier(mlflow: Mlflow, name: str, ladder: Ladder = LADDER) -> Dossier:
-    """One registered model.
+    """One registered model with all its versions.
 
     Raises:
         NotFound: there is none of that name.
     """
     model = mlflow.registry.model(name)
-    return Dossier(model, tuple(mlflow.registry.versions(name)), ladder)
+    return Dossier(model, tuple(mlflow.registry.versions(name, model)), ladder)
+
+
+def first_look(
+    mlflow: Mlflow, name: str, ladder: Ladder = LADDER, *, most: int = 100, also: int | None = None
+) -> Dossier:
+    """One registered model with the versions that matter first, in a few short calls: a server
+    takes a second and more to tell of thousands.
+
+    Args:
+        most: versions to read; where there are no more, the answer is complete.
+        also: a version that must be among them.
+
+    Raises:
+        NotFound: there is no such model, or no version ``also``.
+    """
+    model = mlflow.registry.model(name)
+    changed, complete = mlflow.registry.some_versions(model, most)
+    found = {v.version: v for v in (*model.latest, *changed)}
+    marked = (model.aliases.get(rung.alias or "") for rung in ladder.rungs)
+    wanted = {number for number in marked if number is not None}
+    wanted = set() if complete else wanted | ({also} if also else set())
+    for number in sorted(wanted - set(found)):
+        found[number] = mlflow.registry.version(name, number, model)
+    versions = tuple(found[n] for n in sorted(found, reverse=True))
+    return Dossier(model, versions, ladder, complete)
 
 
 def standing(version: ModelVersion, ladder: Ladder = LADDER) -> Rung:
@@ -120,6 +173,39 @@ def matching(found: Iterable[Summary], words: str, *, without: str = "") -> list
         if all(word in _text(summary) for word in wanted)
         and not (without and summary.held.get(without))
     ]
+
+
+def versions_matching(found: Dossier, words: str) -> list[ModelVersion]:
+    """Those versions whose number (``v7``), rung, aliases, description, tags, source or run's id
+    hold every word, newest first.
+
+    Args:
+        words: separated by blanks, in any case; a word such as ``v7`` is that version alone.
+    """
+    wanted = words.casefold().split()
+    if not wanted:
+        return list(found.versions)
+    return [
+        version
+        for version in found.versions
+        if all(
+            word[1:] == str(version.version)
+            if word[:1] == "v" and word[1:].isdigit()
+            else word in _version_text(version, found.standing(version))
+            for word in wanted
+        )
+    ]
+
+
+def prominent(found: Dossier) -> list[ModelVersion]:
+    """The versions that stand on a rung for one at a time or carry an alias, newest first."""
+    return [v for v in found.versions if v.aliases or found.standing(v).exclusive]
+
+
+def _version_text(version: ModelVersion, rung: Rung) -> str:
+    tags = (f"{key} {value}" for key, value in version.tags.items())
+    parts = (version.description, version.run_id or "", version.source, version.status)
+    return " ".join([rung.name, *version.aliases, *parts, *tags]).casefold()
 
 
 def _text(summary: Summary) -> str:

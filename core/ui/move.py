@@ -37,11 +37,11 @@ class _Drawn:
     steps: tuple[Step, ...]
 
 
-def card(dossier: Dossier, version: ModelVersion, *, reachable: bool) -> None:
+def card(dossier: Dossier, version: ModelVersion, *, certain: bool) -> None:
     """Choose a rung, see what would change, confirm.
 
     Args:
-        reachable: whether MLflow answered just now; else nothing is sent.
+        certain: whether this is the present state of all versions; else nothing is sent.
     """
     base = f"move:{dossier.model.name}:{version.version}"
     turn = st.session_state.get(f"{base}:turn", 0)
@@ -74,7 +74,7 @@ def card(dossier: Dossier, version: ModelVersion, *, reachable: bool) -> None:
         with plan:
             st.markdown(f"**{t('model.move.plan')}**")
             lines(confirmed.steps)
-        if pressed and not reachable:
+        if pressed and not certain:
             st.warning(t("model.move.not_sent"), icon=":material/cloud_off:")
         elif pressed:
             _apply(replace(confirmed.wanted, comment=comment or ""), base, turn)

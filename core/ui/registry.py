@@ -8,7 +8,7 @@ import streamlit as st
 
 from core.registry import catalogue
 from core.registry.catalogue import Summary
-from core.registry.ladder import LADDER
+from core.registry.ladder import Ladder
 from core.texts import t
 from core.ui import parts, runs
 from core.ui.deck import deck, forget, read
@@ -16,19 +16,35 @@ from core.ui.markup import md, visible
 from core.ui.navigation import go
 
 KEY = "models"
-COLOURS = {"Production": "green", "Staging": "orange", "Archived": "grey"}
+_BETWEEN = ("orange", "blue", "violet", "yellow")
+"""Colours of the rungs below the highest, which is green, from the top down."""
 
 
-def rung_colour(name: str) -> str:
-    """The colour of a rung's chip."""
-    return COLOURS.get(name, "blue" if name != LADDER.rungs[0].name else "grey")
+def ladder() -> Ladder:
+    """The ladder that holds."""
+    return deck().rules.ladder
 
 
-def rung_column(label: str) -> Any:
+def top() -> str:
+    """The rung that versions climb to: the highest that is for one version."""
+    return ladder().top.name
+
+
+def rung_colour(name: str, on: Ladder | None = None) -> str:
+    """The colour of a rung's chip: green at the top, grey where a version is no candidate."""
+    on = on or ladder()
+    if name == on.top.name:
+        return "green"
+    between = [rung.name for rung in reversed(on.rungs[1:]) if rung != on.top]
+    between = [other for other in between if other != on.retired]
+    return _BETWEEN[between.index(name) % len(_BETWEEN)] if name in between else "grey"
+
+
+def rung_column(label: str, on: Ladder | None = None) -> Any:
     """A table's column of rungs, as chips. Cells are lists of names."""
-    names = [rung.name for rung in LADDER.rungs]
+    names = [rung.name for rung in (on or ladder()).rungs]
     return st.column_config.MultiselectColumn(
-        label, options=names, color=[rung_colour(name) for name in names]
+        label, options=names, color=[rung_colour(name, on) for name in names]
     )
 
 
@@ -58,7 +74,7 @@ def controls() -> tuple[str, bool]:
             t("models.search"), key="q", bind="query-params", type="search", width=360,
             placeholder=t("models.search_place"), label_visibility="collapsed",
         )  # fmt: skip
-        views = [t("models.view.all"), t("models.view.without", rung=_top())]
+        views = [t("models.view.all"), t("models.view.without", rung=top())]
         view = st.segmented_control(
             t("models.view.label"), views, default=views[0], required=True, key="view",
             bind="query-params", label_visibility="collapsed",
@@ -69,18 +85,22 @@ def controls() -> tuple[str, bool]:
 
 def listed() -> list[Summary]:
     """All registered models, remembered for some seconds."""
-    return read("model summaries", lambda: catalogue.summaries(deck().mlflow))
+    here = deck()
+    rules = here.rules
+    return read(
+        "model summaries", lambda: catalogue.summaries(here.mlflow, rules.ladder), rules.digest
+    )
 
 
 def draw(words: str, *, without: bool) -> None:
     """The table of models, or why there is none."""
     with st.spinner(t("models.loading"), show_time=True):
         known = listed()
-    found = catalogue.matching(known, words, without=_top() if without else "")
+    found = catalogue.matching(known, words, without=top() if without else "")
     if not known:
         parts.empty(t("models.none"), "deployed_code")
     elif not found:
-        parts.empty(t("models.no_match" if words else "models.all_held", rung=_top()), "search_off")
+        parts.empty(t("models.no_match" if words else "models.all_held", rung=top()), "search_off")
     else:
         opened = _table(found)
         st.caption(_said(known, found))
@@ -89,16 +109,16 @@ def draw(words: str, *, without: bool) -> None:
 
 
 def _said(known: Sequence[Summary], found: Sequence[Summary]) -> str:
-    bare = sum(not s.held.get(_top()) for s in known)
+    bare = sum(not s.held.get(top()) for s in known)
     said = [t("models.shown", n=len(known), shown=len(found))]
     if bare:
-        said.append(t("models.bare", n=bare, rung=_top()))
+        said.append(t("models.bare", n=bare, rung=top()))
     return " ".join(said)
 
 
 def _table(found: Sequence[Summary]) -> str | None:
     names = [s.name for s in found]
-    rungs = [rung.name for rung in reversed(LADDER.rungs) if rung.exclusive]
+    rungs = [rung.name for rung in reversed(ladder().rungs) if rung.exclusive]
     made = pd.DataFrame(
         {
             "open": [t("models.open")] * len(found),
@@ -130,8 +150,3 @@ def _table(found: Sequence[Summary]) -> str | None:
 def _aliases(aliases: Mapping[str, int]) -> list[str]:
     ordered = sorted(aliases.items(), key=lambda item: (-item[1], item[0]))
     return [t("models.alias", alias=alias, version=number) for alias, number in ordered]
-
-
-def _top() -> str:
-    """The rung that the list is most about: the highest that is for one version."""
-    return LADDER.top.name

@@ -10,20 +10,24 @@ from core import formats
 from core.errors import DeckError
 from core.mlflow_api.nouns import Column, ModelInfo, ModelVersion
 from core.registry.catalogue import Dossier
-from core.registry.transitions import remove_alias, set_alias
+from core.registry.requests import remove_alias, set_alias
 from core.texts import t
 from core.ui import errors, parts, registry
 from core.ui.deck import deck, forget, keep
 from core.ui.edits import describe, said, tags
 from core.ui.markup import md, plain, safe, visible
-from core.ui.model import Look
+from core.ui.model.measured import Measured
 from core.ui.navigation import link
 
 
-def details(found: Look, version: ModelVersion) -> None:
-    """What is known of one version, in tabs of which only the open one is read."""
-    name = found.dossier.model.name
-    rung = found.dossier.standing(version).name
+def details(dossier: Dossier, version: ModelVersion, measured: Measured) -> None:
+    """What is known of one version, in tabs of which only the open one is read.
+
+    Args:
+        measured: versions with their runs, this one among them.
+    """
+    name = dossier.model.name
+    rung = dossier.standing(version).name
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader(t("model.version", version=version.version), anchor=False, width="content")
         st.badge(safe(rung), color=registry.rung_colour(rung))  # type: ignore[arg-type]
@@ -37,10 +41,10 @@ def details(found: Look, version: ModelVersion) -> None:
     )
     if about.open:
         with about:
-            _about(found, version)
+            _about(version, measured)
     if aliases.open:
         with aliases:
-            _aliases(found.dossier, version)
+            _aliases(dossier, version)
     if signature.open:
         with signature:
             _signature(version)
@@ -49,13 +53,13 @@ def details(found: Look, version: ModelVersion) -> None:
             _files(version)
 
 
-def _about(found: Look, version: ModelVersion) -> None:
+def _about(version: ModelVersion, measured: Measured) -> None:
     if version.description:
         st.text(visible(version.description))
     else:
         st.caption(t("model.no_description"))
     if version.run_id:
-        label = found.run_name(version)
+        label = measured.name(version)
         link("run", md("model.run", name=label), icon=":material/science:", run=version.run_id)
     else:
         st.caption(t("model.no_run"))
@@ -179,7 +183,7 @@ def _aliases(dossier: Dossier, version: ModelVersion) -> None:
                 icon="label_off",
             ):
                 try:
-                    remove_alias(here.mlflow, here.ledger, here.actor, model, alias, number)
+                    remove_alias(here.desk, model, alias, number)
                 finally:
                     forget()
                 said("model.alias.removed", alias=alias, version=number)
@@ -213,7 +217,7 @@ def _point(dossier: Dossier, number: int) -> None:
         st.caption(t("model.alias.help"))
     if pressed:
         try:
-            set_alias(here.mlflow, here.ledger, here.actor, model, alias, number, seen=seen[1])
+            set_alias(here.desk, model, alias, number, seen=seen[1])
         finally:
             forget()
         said("model.alias.was_set", alias=alias, version=number)
