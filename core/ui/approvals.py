@@ -1,0 +1,208 @@
+"""The manager's inbox: one card a request, with a sentence in plain words. Fit for a phone."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import streamlit as st
+
+from core import formats
+from core.ledger import now
+from core.lifecycle import brief
+from core.registry.gates.evidence_json import from_json
+from core.registry.requests.nouns import OPEN, Request, State
+from core.registry.requests.reading import listed, may, waiting_for
+from core.registry.requests.rows import get
+from core.texts import t
+from core.ui import parts
+from core.ui.deck import deck, read
+from core.ui.markup import safe
+from core.ui.navigation import go
+
+VIEWS = ("mine", "asked", "open", "closed")
+LATELY = timedelta(days=30)
+MOST = 200
+"""Requests that are looked at; the newest."""
+SHOWN = 50
+_LOOK_SECONDS = 2.0
+_UNDER_WAY = (State.CHECKING, State.APPROVED, State.APPLYING)
+"""States that the worker, or whoever carries it out, ends by itself."""
+
+_COLOURS = {
+    State.CHECKING: ("blue", "progress_activity"),
+    State.BLOCKED: ("red", "block"),
+    State.WAITING: ("orange", "how_to_vote"),
+    State.APPROVED: ("blue", "thumb_up"),
+    State.APPLYING: ("blue", "progress_activity"),
+    State.DONE: ("green", "check_circle"),
+    State.REJECTED: ("red", "thumb_down"),
+    State.FAILED: ("red", "error"),
+    State.OUTDATED: ("orange", "update"),
+}
+
+_STYLE = """<style>
+.st-key-approval_cards button, [class*="st-key-evidence_do"] button { min-height: 3rem; }
+@media (min-width: 641px) { .st-key-evidence_jump { display: none; } }
+</style>"""
+"""Buttons that a thumb hits; what only a narrow page needs."""
+
+
+def style() -> None:
+    """What the theme cannot say: the size of this page's buttons."""
+    st.html(_STYLE)  # noqa: TID251 - nothing from outside is in it
+
+
+def view() -> str:
+    """The list that the person wants to see; part of the address."""
+    labels = {t(f"approvals.view.{name}"): name for name in VIEWS}
+    chosen = st.segmented_control(
+        t("approvals.view_label"),
+        list(labels),
+        default=next(iter(labels)),
+        required=True,
+        key="list",
+        bind="query-params",
+        label_visibility="collapsed",
+    )
+    return labels.get(chosen or "", VIEWS[0])
+
+
+def draw(chosen: str) -> None:
+    """The cards of one list."""
+    style()
+    words = ""
+    if chosen in ("open", "closed"):
+        words = st.text_input(
+            t("approvals.search"), key="q", bind="query-params",
+            placeholder=t("approvals.search_place"), icon=":material/search:",
+        )  # fmt: skip
+    found = _found(chosen)
+    kept = [request for request in found if matches(request, words)]
+    if not kept:
+        key = "found" if found else chosen
+        parts.empty(t(f"approvals.none.{key}"), "search_off" if found else "inbox")
+        if not found and chosen == "mine":
+            st.caption(t("approvals.none.mine_next"))
+        return
+    if len(kept) > SHOWN:
+        st.caption(t("approvals.shown", n=SHOWN, of=len(kept)))
+    with st.container(key="approval_cards"):
+        for request in kept[:SHOWN]:
+            card(request)
+    watch(kept[:SHOWN])
+
+
+def waiting_count() -> int:
+    """How many requests wait for this person."""
+    return len(_found("mine"))
+
+
+def matches(request: Request, words: str) -> bool:
+    """Whether a request holds every word, in any case."""
+    text = " ".join(
+        [
+            request.model, f"v{request.version}", request.rung, request.requester,
+            request.comment, request.message, brief.state_said(request.state),
+            *(d.actor for d in request.decisions),
+        ]
+    ).casefold()  # fmt: skip
+    return all(word in text for word in words.casefold().split())
+
+
+def card(request: Request) -> None:
+    """One request: what, in a sentence, who and how long, and the way to its evidence."""
+    evidence = from_json(request.evidence) if request.evidence else None
+    with st.container(border=True):
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.markdown(f"**{safe(brief.title(request), 120)}**", width="stretch")
+            badge(request)
+        st.markdown(safe(brief.sentence(request, evidence)))
+        st.caption(safe(" · ".join(_facts(request))))
+        if request.comment:
+            st.caption(f"“{safe(request.comment, 200)}”")
+        why_not = _why_not(request)
+        if why_not:
+            st.caption(f":material/lock: {safe(why_not)}")
+        if st.button(
+            t("approvals.open"), key=f"open_{request.id}", icon=":material/balance:",
+            width=340, type="primary" if not why_not and request.open else "secondary",
+        ):  # fmt: skip
+            go("evidence", request=request.id)
+
+
+def badge(request: Request) -> None:
+    """A request's state as a badge."""
+    colour, icon = _COLOURS.get(request.state, ("grey", "history"))
+    st.badge(brief.state_said(request.state), icon=f":material/{icon}:", color=colour)  # type: ignore[arg-type]
+
+
+def watch(found: Sequence[Request]) -> None:
+    """Draw the page anew once something that goes on by itself has come further."""
+    states = {one.id: (one.state, one.message) for one in found if one.state in _UNDER_WAY}
+    if not states:
+        return
+
+    @parts.live(_LOOK_SECONDS)
+    def look() -> None:
+        ledger = deck().ledger  # states alone: what else a request holds was not asked for
+        now = [get(ledger, number) for number in states]
+        if [(one.state, one.message) for one in now] != list(states.values()):
+            st.rerun()
+
+    look()
+
+
+def until(at: datetime) -> str:
+    """How long from now something will be, in one unit: plain text."""
+    seconds = (at - now()).total_seconds()
+    if seconds < 45:
+        return t("approvals.in.now")
+    for unit, length, most in (("minute", 60, 60), ("hour", 3_600, 48)):
+        n = round(seconds / length)
+        if n < most:
+            return t(f"approvals.in.{unit}", n=max(1, n))
+    return t("approvals.in.day", n=round(seconds / 86_400))
+
+
+def _found(chosen: str) -> list[Request]:
+    desk = deck().desk
+    if chosen == "mine":
+        return read("approvals.mine", lambda: waiting_for(desk))
+    if chosen == "open":
+        return read("approvals.open", lambda: listed(desk, states=OPEN, limit=MOST))
+    since = now() - LATELY
+    every = read("approvals.all", lambda: listed(desk, limit=MOST))
+    lately = [one for one in every if one.open or (one.closed_at or one.asked_at) >= since]
+    if chosen == "asked":
+        return [one for one in lately if one.requester == desk.actor.name]
+    return [one for one in lately if not one.open]
+
+
+def _facts(request: Request) -> list[str]:
+    mine = request.requester == deck().actor.name
+    ago = formats.ago(request.asked_at, now())
+    said = [
+        t("approvals.card.asked_self", ago=ago)
+        if mine
+        else t("approvals.card.asked", who=request.requester, ago=ago)
+    ]
+    if request.approvals_needed:
+        n, have = request.approvals_needed, request.approvals
+        said.append(t("approvals.card.approvals", n=n, have=have))
+    else:
+        said.append(t("approvals.card.no_approvals"))
+    if request.broke_glass:
+        said.append(t("approvals.card.broke_glass"))
+    if request.open:
+        said.append(t("approvals.card.expires", when=until(request.expires_at)))
+    elif request.closed_at is not None:
+        said.append(t("approvals.card.closed", ago=formats.ago(request.closed_at, now())))
+    return said
+
+
+def _why_not(request: Request) -> str:
+    """Why this person may not approve a request that is open; "" where they may."""
+    if not request.open:
+        return ""
+    rights = read("approvals.may", lambda: may(deck().desk, request), request.id, request.state,
+                  len(request.decisions))  # fmt: skip
+    return "" if rights.approve else rights.why_not.get("approve", "")
