@@ -20,13 +20,15 @@ with right:
     home.endpoint_lines(at_work)
 with top, errors.part():  # what runs is known also while MLflow is away
     with st.spinner(t("home.loading"), show_time=True):
-        found = read("overview", lambda: overview(here.mlflow, mirror(), at_work))
+        found = read(
+            "overview", lambda: overview(here.mlflow, mirror(), at_work, here.rules.ladder)
+        )
     if found.untouched and not at_work.open_jobs and not st.session_state.get("welcomed"):
         st.session_state["welcomed"] = True  # once: whoever leaves the welcome page stays on Home
         go("welcome")
     home.counts(found, at_work)
     with left:
-        home.production(found.production)
+        home.production(found.production, found.rung)
         home.latest(found)
     with attention:
         home.attention(found)

@@ -10,6 +10,7 @@ from core.ledger import Ledger
 from core.mlflow_api import Mlflow
 from core.mlflow_api.nouns import Experiment, ModelVersion
 from core.registry.catalogue import holders
+from core.registry.ladder import LADDER, Ladder
 from core.runs.mirror import Mirror
 from core.runs.query import RunQuery, query
 from core.serving import endpoints
@@ -25,7 +26,7 @@ _PATIENCE = 1.5
 
 @dataclass(frozen=True)
 class Served:
-    """A version in Production, and the endpoints that serve it."""
+    """A version on the highest rung, and the endpoints that serve it."""
 
     version: ModelVersion
     endpoints: tuple[Endpoint, ...]
@@ -74,7 +75,10 @@ class Overview:
     """Whether every run was read: only then none means none."""
     models: int
     versions: int
+    rung: str
+    """The ladder's highest rung, such as Production."""
     production: tuple[Served, ...]
+    """What stands there."""
     attention: tuple[Attention, ...]
 
     @property
@@ -98,7 +102,7 @@ def work(ledger: Ledger, *, worker_runs: bool) -> Work:
     )
 
 
-def overview(mlflow: Mlflow, mirror: Mirror, at_work: Work) -> Overview:
+def overview(mlflow: Mlflow, mirror: Mirror, at_work: Work, ladder: Ladder = LADDER) -> Overview:
     """Gather what is in MLflow, in a few calls.
 
     Raises:
@@ -107,13 +111,14 @@ def overview(mlflow: Mlflow, mirror: Mirror, at_work: Work) -> Overview:
     experiments = mlflow.tracking.experiments()
     versions = mlflow.registry.all_versions()
     names = {v.model for v in versions}
-    production = served(versions, at_work.endpoints)
+    production = served(versions, at_work.endpoints, ladder)
     return Overview(
         experiments=tuple(experiments),
         latest=latest(mirror, [e.id for e in experiments]),
         all_runs_read=mirror.coverage.complete,
         models=len(names),
         versions=len(versions),
+        rung=ladder.top.name,
         production=production,
         attention=tuple(
             attention(
@@ -122,6 +127,7 @@ def overview(mlflow: Mlflow, mirror: Mirror, at_work: Work) -> Overview:
                 at_work.endpoints,
                 at_work.failed_jobs,
                 worker_runs=at_work.worker_runs,
+                rung=ladder.top.name,
             )
         ),
     )
@@ -147,12 +153,14 @@ def _moment(at: pd.Timestamp) -> datetime | None:
     return None if pd.isna(at) else at.to_pydatetime()
 
 
-def served(versions: Iterable[ModelVersion], running: Iterable[Endpoint]) -> tuple[Served, ...]:
-    """The versions in Production, by model, each with what serves it."""
+def served(
+    versions: Iterable[ModelVersion], running: Iterable[Endpoint], ladder: Ladder = LADDER
+) -> tuple[Served, ...]:
+    """The versions on the highest rung, by model, each with what serves it."""
     at = list(running)
     return tuple(
         Served(v, tuple(e for e in at if (e.model, e.version) == (v.model, v.version)))
-        for v in sorted(holders(versions), key=lambda v: (v.model, -v.version))
+        for v in sorted(holders(versions, ladder.top, ladder), key=lambda v: (v.model, -v.version))
     )
 
 
@@ -163,6 +171,7 @@ def attention(
     recent_jobs: Iterable[Job],
     *,
     worker_runs: bool,
+    rung: str = LADDER.top.name,
 ) -> list[Attention]:
     """What wants somebody's attention, gravest first."""
     found = []
@@ -170,7 +179,7 @@ def attention(
     if not worker_runs:
         found.append(Attention(t("home.attention.no_worker"), "processes"))
     for model in sorted({m for m in in_production if in_production.count(m) > 1}):
-        text = t("home.attention.two", model=model)
+        text = t("home.attention.two", model=model, rung=rung)
         found.append(Attention(text, "model", (("model", model),)))
     found += [
         Attention(t("home.attention.unhealthy", name=e.name), "endpoints")
@@ -183,7 +192,7 @@ def attention(
         if j.state == jobs.FAILED
     ][:5]
     found += [
-        Attention(t("home.attention.none", model=m), "model", (("model", m),))
+        Attention(t("home.attention.none", model=m, rung=rung), "model", (("model", m),))
         for m in sorted(set(models) - set(in_production))
     ][:5]
     return found

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from core.errors import Busy
 from core.ledger import leases
 from core.lifecycle.deck import Deck
-from core.registry.ladder import LADDER
+from core.registry.ladder import LADDER, Ladder, Rung
 from core.registry.plan import Wanted
 from core.registry.transitions import set_alias, transition
 from core.texts import t
@@ -73,13 +73,24 @@ def _make(deck: Deck, say: Say, should_stop: Callable[[], bool]) -> bool:
 
 def _place(deck: Deck, model: str, number: int, rung: str, aliases: tuple[str, ...]) -> None:
     """Bring a version to its place, unless somebody has given it another since."""
-    stage = deck.mlflow.registry.version(model, number).stage
-    if stage not in ("None", rung):
+    ladder = deck.rules.ladder
+    version = deck.mlflow.registry.version(model, number)
+    here = ladder.standing(version.stage, version.aliases, version.tags)
+    there = _rung(ladder, rung)
+    if here not in (ladder.rungs[0], there):
         return
-    if stage != rung:
-        wanted = Wanted(model, number, rung, archive_existing=False, comment=t("sample.comment"))
-        transition(deck.mlflow, deck.ledger, deck.actor, wanted, LADDER)
+    if here != there:
+        comment = t("sample.comment")
+        wanted = Wanted(model, number, there.name, archive_existing=False, comment=comment)
+        transition(deck.mlflow, deck.ledger, deck.actor, wanted, ladder)
     carried = deck.mlflow.registry.model(model).aliases
     for alias in aliases:
-        if alias not in carried:
+        if alias not in carried and ladder.rung_of_alias(alias) in (None, there):
             set_alias(deck.mlflow, deck.ledger, deck.actor, model, alias, number, seen=None)
+
+
+def _rung(ladder: Ladder, name: str) -> Rung:
+    """The rung that the sample means; on a ladder without it the highest for Production, else the
+    lowest."""
+    found = next((rung for rung in ladder.rungs if rung.name == name), None)
+    return found or (ladder.top if name == LADDER.top.name else ladder.rungs[0])

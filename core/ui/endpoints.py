@@ -32,7 +32,8 @@ def choose_version() -> ModelVersion | None:
         versions = read("versions", lambda: registry.versions(name), name)
         by_number = {v.version: v for v in versions}
         # What is in Production is what one most likely wants to serve.
-        held = holders(versions)
+        on = deck().rules.ladder
+        held = holders(versions, on.top, on)
         start = versions.index(held[0]) if held else 0
         if name == asked("model") and asked("version").isdigit():
             wanted = int(asked("version"))

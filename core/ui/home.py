@@ -29,11 +29,11 @@ def counts(found: Overview, at_work: Work) -> None:
                 link(page, t(f"home.tile.{page}_link"), icon=":material/arrow_forward:")
 
 
-def production(served: tuple[Served, ...]) -> None:
-    """Models in Production and what serves them."""
-    st.subheader(t("home.production.title"), anchor=False)
+def production(served: tuple[Served, ...], rung: str) -> None:
+    """Models on the highest rung and what serves them."""
+    st.subheader(md("home.production.title", rung=rung), anchor=False)
     if not served:
-        empty(t("home.production.none"), "deployed_code")
+        empty(md("home.production.none", rung=rung), "deployed_code")
     for one in served:
         version = one.version
         with st.container(border=True), st.container(horizontal=True, vertical_alignment="center"):

@@ -27,7 +27,6 @@ STATUS_LOOK = {
     "failed": ("red", "error"),
     "stopped": ("grey", "stop_circle"),
 }
-STAGE_LOOK = {"Production": "green", "Staging": "orange", "Archived": "grey", "None": "grey"}
 
 
 def title(text: str, icon: str, caption: str = "") -> None:
@@ -54,9 +53,9 @@ def state_name(state: str) -> str:
     return t(f"states.{state}") if state in STATUS_LOOK else safe(state)
 
 
-def stage_badge(stage: str) -> None:
-    """A registry stage as a badge."""
-    st.badge(safe(stage), color=STAGE_LOOK.get(stage, "grey"))  # type: ignore[arg-type]
+def rung_badge(rung: str, colour: str) -> None:
+    """A rung of the ladder as a badge."""
+    st.badge(safe(rung), color=colour)  # type: ignore[arg-type]
 
 
 def when(at: datetime | None) -> str:

@@ -95,6 +95,6 @@ def test_a_long_list_does_not_drown_the_rest() -> None:
 def test_a_store_in_which_nothing_was_done(models: int, all_read: bool, untouched: bool) -> None:
     shown = Overview(
         experiments=(), latest=(), all_runs_read=all_read, models=models, versions=0,
-        production=(), attention=(),
+        rung="Production", production=(), attention=(),
     )  # fmt: skip
     assert shown.untouched is untouched

@@ -6,13 +6,12 @@ import streamlit as st
 
 from core.errors import NotFound
 from core.mlflow_api.nouns import Run
-from core.registry.ladder import LADDER
 from core.texts import t
 from core.ui import runs
 from core.ui.deck import deck, read
 from core.ui.markup import safe, visible
 from core.ui.navigation import asked
-from core.ui.registry import listed
+from core.ui.registry import listed, top
 
 MODEL = "model:"
 """Begins the address of a baseline that is a registered model's version in Production."""
@@ -33,7 +32,7 @@ def choose(labels: dict[str, str]) -> Baseline | None:
     Args:
         labels: run id → label, of the runs compared.
     """
-    models = {MODEL + s.name: s.name for s in listed() if s.held.get(LADDER.top.name)}
+    models = {MODEL + s.name: s.name for s in listed() if s.held.get(top())}
     chosen = asked("baseline")
     options = ["", *labels, *models]
     if chosen and chosen not in options:
@@ -44,7 +43,7 @@ def choose(labels: dict[str, str]) -> Baseline | None:
             return t("differences.baseline.none")
         if option.startswith(MODEL):
             label = models.get(option, option.removeprefix(MODEL))
-            return visible(t("differences.baseline.production", model=label))
+            return visible(t("differences.baseline.production", model=label, rung=top()))
         return labels.get(option, option)
 
     key = f"baseline_{runs.fingerprint([chosen])}"
@@ -81,9 +80,9 @@ def _production(model: str) -> str:
         NotFound: it stands no longer there, or was made from no run.
     """
     summary = next((s for s in listed() if s.name == model), None)
-    held = summary.held.get(LADDER.top.name, ()) if summary else ()
+    held = summary.held.get(top(), ()) if summary else ()
     if not held:
-        raise NotFound(t("differences.baseline.gone", model=model))
+        raise NotFound(t("differences.baseline.gone", model=model, rung=top()))
     number = max(held)
     registry = deck().mlflow.registry
     version = read("version", lambda: registry.version(model, number), model, number)

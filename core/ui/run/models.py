@@ -14,6 +14,7 @@ from core.ui import artifacts, parts, runs
 from core.ui.deck import deck, keep, read
 from core.ui.markup import md, plain, plain_frame, safe, visible
 from core.ui.navigation import link
+from core.ui.registry import ladder, listed, rung_colour
 
 
 @dataclass(frozen=True)
@@ -87,8 +88,17 @@ def _version(version: ModelVersion) -> None:
             model=version.model,
             version=str(version.version),
         )
-        if version.stage != "None":
-            parts.stage_badge(version.stage)
+        on = ladder()
+        rung = on.standing(version.stage, _aliases(version), version.tags)
+        if rung != on.rungs[0]:
+            parts.rung_badge(rung.name, rung_colour(rung.name, on))
+
+
+def _aliases(version: ModelVersion) -> tuple[str, ...]:
+    """The aliases of a version, which MLflow does not tell when it is asked by run."""
+    model = next((s.model for s in listed() if s.name == version.model), None)
+    carried = model.aliases.items() if model else ()
+    return tuple(alias for alias, number in carried if number == version.version)
 
 
 def _model(model: Model) -> None:

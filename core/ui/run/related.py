@@ -3,16 +3,15 @@
 import streamlit as st
 
 from core.mlflow_api.nouns import Run
-from core.registry.ladder import LADDER
 from core.runs import query as runs_query
 from core.runs import related
 from core.runs.query import RunQuery
 from core.texts import t
 from core.ui import run_cells, runs
 from core.ui.compare.baseline import MODEL
-from core.ui.markup import safe, visible
+from core.ui.markup import md, safe, visible
 from core.ui.navigation import go, link
-from core.ui.registry import listed
+from core.ui.registry import listed, top
 
 MOST = 200
 COMPARED = 50
@@ -84,10 +83,10 @@ def _group(run: Run, name: str, condition: str | None) -> None:
 
 def _production(run: Run) -> None:
     """The way to hold this run against the version of a registered model in Production."""
-    models = [s.name for s in listed() if s.held.get(LADDER.top.name)]
-    st.subheader(t("run.compare.title"), anchor=False)
+    models = [s.name for s in listed() if s.held.get(top())]
+    st.subheader(md("run.compare.title", rung=top()), anchor=False)
     if not models:
-        st.caption(t("run.compare.no_production"))
+        st.caption(md("run.compare.no_production", rung=top()))
         return
     with st.form("compare_production", border=False):
         model = st.selectbox(
