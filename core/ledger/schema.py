@@ -246,6 +246,7 @@ webhooks = sa.Table(
     sa.Column("actions", sa.JSON, nullable=False),
     sa.Column("models", sa.Text, nullable=False),
     sa.Column("enabled", sa.Boolean, nullable=False),
+    sa.Column("seen", sa.BigInteger, nullable=False),
     sa.Column("made_by", sa.String(255), nullable=False),
     sa.Column("made_at", UtcDateTime, nullable=False),
     sa.Column("removed_at", UtcDateTime),

@@ -115,6 +115,7 @@ def upgrade() -> None:
         sa.Column("actions", sa.JSON(), nullable=False),
         sa.Column("models", sa.Text(), nullable=False),
         sa.Column("enabled", sa.Boolean(), nullable=False),
+        sa.Column("seen", sa.BigInteger(), nullable=False),
         sa.Column("made_by", sa.String(length=255), nullable=False),
         sa.Column("made_at", UtcDateTime(), nullable=False),
         sa.Column("removed_at", UtcDateTime(), nullable=True),
