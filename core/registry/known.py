@@ -10,11 +10,13 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
 from core.ledger import Ledger, chain, now
 from core.ledger.chain import Entry, Line
 from core.ledger.schema import known_versions as table
+from core.ledger.schema import record as chain_table
 from core.mlflow_api.nouns import ModelVersion
 from core.registry.ladder import NO_STAGE, Ladder
 from core.registry.plan import ModelState, VersionState
@@ -202,20 +204,27 @@ def put(
     was: Mapping[int, Known],
     became: Mapping[int, Known],
 ) -> None:
-    """Know ``became`` of a model from now on instead of ``was``."""
-    stale = [n for n in was if became.get(n) != was[n]]
-    fresh = [k for n, k in became.items() if was.get(n) != k]
-    if stale:
+    """Know ``became`` of a model from now on instead of ``was``.
+
+    Not everybody who writes here is alone on the model: the last one counts.
+    """
+    gone = [n for n in was if n not in became]
+    fresh = [became[n] for n in sorted(became) if was.get(n) != became[n]]
+    if gone:
         connection.execute(
             table.delete().where(
-                table.c.store == store,
-                table.c.model == model,
-                table.c.version == sa.bindparam("gone"),
-            ),
-            [{"gone": n} for n in stale],
+                table.c.store == store, table.c.model == model, table.c.version.in_(gone)
+            )
         )
     if fresh:
-        connection.execute(table.insert(), [_row(store, model, known) for known in fresh])
+        dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+        insert = dialect.insert(table)
+        key = [column.name for column in table.primary_key]
+        rest = {c.name: insert.excluded[c.name] for c in table.c if c.name not in key}
+        connection.execute(
+            insert.on_conflict_do_update(index_elements=key, set_=rest),
+            [_row(store, model, known) for known in fresh],
+        )
 
 
 def note(
@@ -245,7 +254,7 @@ def expect(ledger: Ledger, store: str, model: str, version: int) -> None:
 
 def _looked_at(connection: Connection, store: str) -> bool:
     """Whether a pass over the whole store was made, so that what is unknown is new."""
-    record = chain.table
+    record = chain_table
     query = sa.select(record.c.number).where(
         record.c.action == BASELINE, record.c.store == store, record.c.model == ""
     )
