@@ -31,8 +31,10 @@ from core.ledger import Ledger, leases, now
 from core.ledger.schema import leases as lease_table
 from core.lifecycle.deck import Deck, open_deck
 from core.people import Actor
-from core.registry import transitions
+from core.registry import settling
+from core.registry.applying import Hook
 from core.registry.ladder import LADDER
+from core.registry.plan import ModelState, Step
 from core.registry.record import Kind, State
 from core.registry.transitions import (
     Alone,
@@ -250,7 +252,7 @@ def expire(ledger: Ledger, name: str) -> None:
 def test_what_else_changed_meanwhile_is_told_although_every_write_was_accepted(
     deck: Deck, model: str
 ) -> None:
-    def meddle(_place: int, step: transitions.Step) -> None:
+    def meddle(_place: int, step: Step) -> None:
         if step.key:
             deck.mlflow.registry.set_stage(model, 3, "Production")
 
@@ -393,10 +395,8 @@ def promote_and_die(place: Place, model: str, before: int) -> None:
     )
 
 
-@pytest.mark.parametrize("before", [0, 2])
-def test_a_change_that_was_killed_is_settled_by_the_next(
-    place: Place, deck: Deck, model: str, before: int
-) -> None:
+def kill_half_way(place: Place, deck: Deck, model: str, before: int) -> None:
+    """Version 1 is in Production; somebody who moves 2 there is killed before a step."""
     move(deck, model, 1, "Production")
     child = PROCESSES.Process(target=promote_and_die, args=(place, model, before))
     child.start()
@@ -407,20 +407,75 @@ def test_a_change_that_was_killed_is_settled_by_the_next(
     assert leases.take(deck.ledger, name, "ben", 60) is None  # its lease lives on for a while
     expire(deck.ledger, name)
 
+
+@pytest.mark.parametrize("before", [0, 2])
+def test_a_change_that_was_killed_is_finished_before_the_next(
+    place: Place, deck: Deck, model: str, before: int
+) -> None:
+    kill_half_way(place, deck, model, before)
     outcome = move(deck, model, 3, "Production", who="ben")
     assert in_production(deck, model) == [3]
     (settled,) = outcome.settled
-    assert settled.state is State.INTERRUPTED
+    assert settled.state is State.DONE
     assert settled.actor == "anna"
-    if before == 0:
-        assert "Nothing of it was there" in settled.message
-    else:
-        assert "Done: v2 → Production; alias champion v1 → v2." in settled.message
-        assert "Not done: v1 → Archived" in settled.message
-    assert [row.state for row in record(deck.ledger, model)][:2] == [
-        State.DONE,
-        State.INTERRUPTED,
-    ]
+    assert "was finished afterwards" in settled.message
+    assert ("alias champion v1 → v2" in settled.message) == (before == 0)
+    assert "v1 → Archived" in settled.message
+    assert [row.state for row in record(deck.ledger, model)][:2] == [State.DONE, State.DONE]
+
+
+def test_a_change_that_was_killed_is_taken_back_where_somebody_else_came_to_the_rung(
+    place: Place, deck: Deck, model: str
+) -> None:
+    kill_half_way(place, deck, model, 2)
+    deck.mlflow.registry.set_stage(model, 3, "Production")  # in MLflow, without Modeldeck
+    (settled,) = settle(deck.mlflow, deck.ledger, Actor("ben"), model)
+    assert settled.state is State.UNDONE
+    assert "taken back afterwards: alias champion v2 → v1; v2 → None." in settled.message
+    state = read_state(deck.mlflow, model)
+    assert {v.version: v.stage for v in state.versions} == {
+        1: "Production",
+        2: "None",
+        3: "Production",
+    }
+    assert state.carrier("champion") == 1
+    assert settle(deck.mlflow, deck.ledger, Actor("ben"), model) == ()
+
+
+def test_a_change_that_was_killed_is_left_as_it_is_where_somebody_else_changed_the_same(
+    place: Place, deck: Deck, model: str
+) -> None:
+    kill_half_way(place, deck, model, 2)
+    deck.mlflow.registry.set_stage(model, 2, "Staging")
+    (settled,) = settle(deck.mlflow, deck.ledger, Actor("ben"), model)
+    assert settled.state is State.INTERRUPTED
+    assert "Not done: v2 → Production; v1 → Archived" in settled.message
+    assert stages(deck, model) == {1: "Production", 2: "Staging", 3: "None"}
+
+
+def test_a_settlement_that_is_killed_is_settled_by_the_next(
+    place: Place, deck: Deck, model: str
+) -> None:
+    kill_half_way(place, deck, model, 1)
+    deck.mlflow.registry.set_stage(model, 3, "Production")
+    child = PROCESSES.Process(target=settle_and_die, args=(place, model))
+    child.start()
+    child.join(60)
+    assert child.exitcode == -signal.SIGKILL
+    assert stages(deck, model)[2] == "None"  # taken back, and not yet written down
+    expire(deck.ledger, f"model:{deck.mlflow.address}:{model}")
+    (settled,) = settle(deck.mlflow, deck.ledger, Actor("ben"), model)
+    assert settled.state is State.UNDONE
+    assert stages(deck, model) == {1: "Production", 2: "None", 3: "Production"}
+
+
+def settle_and_die(place: Place, model: str) -> None:
+    def die(*_: object, **__: object) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    deck = place.open()
+    settling.end = die  # type: ignore[assignment]
+    settle(deck.mlflow, deck.ledger, Actor("worker"), model)
 
 
 def test_a_change_whose_ending_alone_was_lost_is_found_complete(deck: Deck, model: str) -> None:
@@ -462,15 +517,15 @@ def test_a_model_that_is_gone_or_fails_does_not_keep_the_others_from_being_settl
     with deck.ledger.transaction("test") as connection:
         connection.execute(sa.text("UPDATE transitions SET state = 'applying', after = NULL"))
     deck.mlflow.gateway.write("deleting", lambda c: c.delete_registered_model(gone))
-    real = transitions.read_state
+    real = settling.read_state
 
-    def read(mlflow: Any, name: str) -> transitions.ModelState:
+    def read(mlflow: Any, name: str) -> ModelState:
         if name == failing:
             raise ServerFailed("It failed.")
         return real(mlflow, name)
 
     with monkeypatch.context() as patch:
-        patch.setattr(transitions, "read_state", read)
+        patch.setattr(settling, "read_state", read)
         with pytest.raises(ServerFailed, match="It failed"):
             settle_all(deck.mlflow, deck.ledger, Actor("worker"))
     lost, open_yet, found = (record(deck.ledger, name)[0] for name in (gone, failing, model))
@@ -501,7 +556,7 @@ def proxied(mlflow_server: MlflowServer, home: Any) -> Iterator[tuple[FaultProxy
 
 def fail_at(
     proxy: FaultProxy, place_in_plan: int, fault: Fault, only: Callable[[str], bool] | None = None
-) -> transitions.Hook:
+) -> Hook:
     def hook(now_at: int, _step: object) -> None:
         if now_at == place_in_plan:
             proxy.set(fault, only)
@@ -549,8 +604,8 @@ def test_a_write_that_lands_late_lands_while_nobody_else_writes(
     until(lambda: stages(deck, model)[4] == "Production", 20, "the late write to land")
     expire(deck.ledger, name)
     (settled,) = settle_all(deck.mlflow, deck.ledger, Actor("worker"))
-    assert settled.state is State.INTERRUPTED
-    assert "Done: v4 → Production. Not done: alias champion v1 → v4" in settled.message
+    assert settled.state is State.DONE
+    assert "finished afterwards: alias champion v1 → v4" in settled.message
     with pytest.raises(Conflict, match="v4 was moved to Production by anna"):
         transition(deck.mlflow, deck.ledger, Actor("ben"), wanted)
     assert move(deck, model, 3, "Production", who="ben").complete
@@ -598,7 +653,7 @@ def test_a_server_that_dies_under_way_leaves_a_change_that_is_settled_later(
     assert record(deck.ledger, model)[0].state is State.APPLYING
     proxy.set(Fault.PASS)
     outcome = until_it_works(deck, model)
-    assert [row.state for row in outcome.settled] == [State.INTERRUPTED]
+    assert [row.state for row in outcome.settled] == [State.DONE]
     assert outcome.complete
 
 

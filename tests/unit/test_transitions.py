@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
@@ -19,6 +20,8 @@ from core.registry.plan import (
     see,
     touched,
 )
+from core.registry.record import Kind, Placement, State, Transition
+from core.registry.settling import Way, verdict
 
 TAG = LADDER.tag
 STAGES = ("None", "Staging", "Production", "Archived")
@@ -46,7 +49,10 @@ def sentences(steps: tuple[Step, ...]) -> list[str]:
 
 
 def write(before: ModelState, step: Step) -> ModelState:
-    """What MLflow does with one write: an alias points at one version, the rest stays."""
+    """What MLflow does with one write: an alias points at one version, the rest stays.
+
+    Written apart from ``Step.on``, which is compared with it.
+    """
     after = []
     for version in before.versions:
         mine = version.version == step.version
@@ -60,6 +66,8 @@ def write(before: ModelState, step: Step) -> ModelState:
             stage = step.value
         if mine and step.kind is StepKind.SET_TAG:
             tags[step.key] = step.value
+        if mine and step.kind is StepKind.DELETE_TAG:
+            tags.pop(step.key, None)
         after.append(replace(version, stage=stage, aliases=tuple(sorted(aliases)), tags=tags))
     return replace(before, versions=tuple(after))
 
@@ -293,3 +301,79 @@ def test_other_versions_on_a_rung_for_many_are_no_difference() -> None:
     looked = state(("Production", ()), ("None", ()))
     wanted = Wanted("wine", 1, "Archived", expected=see(looked, 1, "Archived", LADDER))
     assert differences(state(("Production", ()), ("Archived", ())), wanted, LADDER) == ()
+
+
+# ------------------------------------------------------------------------------ broken off
+
+
+def broken_off(before: ModelState, rung: str, *, archive: bool = True) -> Transition:
+    """A transition of version 1 to a rung that was begun and not ended."""
+    steps = plan(before, 1, rung, archive=archive)
+    concerned = {1, *touched(steps)}
+    placements = {
+        v.version: Placement(LADDER.standing(v.stage, v.aliases, v.tags).name, v.stage, v.aliases)
+        for v in before.versions
+        if v.version in concerned
+    }
+    return Transition(
+        id="t", store="s", model="wine", version=1, kind=Kind.RUNG, wanted=rung,
+        archive_existing=archive, actor="anna", comment="", state=State.APPLYING, token=1,
+        steps=steps, before=placements, after=None, message="",
+        begun_at=datetime(2026, 1, 1, tzinfo=UTC), ended_at=None,
+    )  # fmt: skip
+
+
+def done_with(now: ModelState, steps: tuple[Step, ...]) -> ModelState:
+    return list(every_moment(now, steps))[-1]
+
+
+@pytest.mark.parametrize("rung", STAGES)
+@pytest.mark.parametrize("archive", [True, False])
+def test_what_broke_off_anywhere_is_finished_or_taken_back_without_a_trace(
+    rung: str, archive: bool
+) -> None:
+    for before in small_states():
+        row = broken_off(before, rung, archive=archive)
+        if not row.steps:
+            continue
+        moments = list(every_moment(before, row.steps))
+        for now in moments[:-1]:
+            on = verdict(row, now, LADDER, holds=True)
+            assert done_with(now, on.steps) == moments[-1]
+            back = verdict(row, now, LADDER, holds=False)
+            if back.way is not Way.DONE:
+                assert back.way is Way.TAKE_BACK
+                assert done_with(now, back.steps) == before
+        assert verdict(row, moments[-1], LADDER, holds=False).way is Way.DONE
+
+
+def test_a_write_is_foreseen_as_mlflow_makes_it() -> None:
+    for before in small_states():
+        for step in plan(before, 1, "Production"):
+            assert step.on(before) == write(before, step)
+            back = step.taken_back()
+            assert back.on(before) == write(before, back)
+
+
+def test_nothing_more_is_written_where_somebody_else_changed_the_same() -> None:
+    before = state(("Production", ("champion",)), ("None", ()), ("None", ()))
+    row = replace(
+        broken_off(before, "Production"), version=2, steps=plan(before, 2, "Production"),
+        before={1: Placement("Production", "Production", ("champion",)),
+                2: Placement("None", "None", ())},
+    )  # fmt: skip
+    half = done_with(before, row.steps[:2])
+    foreign = {
+        "stage": write(half, Step(StepKind.SET_STAGE, 1, "Staging")),
+        "alias": write(half, Step(StepKind.SET_ALIAS, 3, "champion")),
+        "rung": write(half, Step(StepKind.SET_ALIAS, 1, "challenger")),
+        "tag": write(half, Step(StepKind.SET_TAG, 2, "Shadow", key=TAG)),
+        "gone": ModelState("wine", half.versions[:1]),
+    }
+    for meddled in foreign.values():
+        assert verdict(row, meddled, LADDER, holds=True).way is Way.LEAVE
+    # An alias of the team's own is nobody's business, and another on the rung is somebody else.
+    blue = write(half, Step(StepKind.SET_ALIAS, 2, "blue"))
+    assert verdict(row, blue, LADDER, holds=True).way is Way.FINISH
+    third = write(half, Step(StepKind.SET_STAGE, 3, "Production"))
+    assert verdict(row, third, LADDER, holds=True).way is Way.TAKE_BACK
