@@ -1,4 +1,5 @@
-"""Moving a version: the plan in words before, the confirmation, and what was read back after.
+"""Moving a version, or asking for it: the plan in words before, the confirmation, and what was
+read back after.
 
 What the person saw is kept when the plan is drawn and sent with the confirmation: two who decide
 on the same view cannot both be right, and the second is told so.
@@ -13,11 +14,16 @@ from core.errors import Conflict, DeckError
 from core.mlflow_api.nouns import ModelVersion
 from core.registry.catalogue import Dossier
 from core.registry.ladder import Rung
+from core.registry.origin import registrant
 from core.registry.plan import Step, StepKind, Wanted, plan_transition, see
-from core.registry.transitions import Outcome, transition
+from core.registry.policy import Policy
+from core.registry.requests import Kind, move
+from core.registry.requests.direct import goes_directly
+from core.registry.requests.may import needed, policy_for
+from core.registry.transitions import Outcome
 from core.texts import t
-from core.ui import parts
-from core.ui.deck import deck, forget
+from core.ui import ask, parts
+from core.ui.deck import deck, forget, read
 from core.ui.markup import md, safe
 
 COMMENT_LENGTH = 2000
@@ -38,7 +44,7 @@ class _Drawn:
 
 
 def card(dossier: Dossier, version: ModelVersion, *, certain: bool) -> None:
-    """Choose a rung, see what would change, confirm.
+    """Choose a rung, see what would change and who decides it, then move it or ask for it.
 
     Args:
         certain: whether this is the present state of all versions; else nothing is sent.
@@ -51,33 +57,81 @@ def card(dossier: Dossier, version: ModelVersion, *, certain: bool) -> None:
         rung = _rung(dossier, version, f"{base}:to:{turn}")
         if rung is None:
             st.caption(t("model.move.choose"))
-            return
-        archive = _archive(dossier, version, rung, f"{base}:archive:{turn}")
-        now = _drawn(dossier, version, rung, archive)
-        if not now.steps:
-            st.caption(md("model.move.nothing", version=version.version, rung=rung.name))
-            return
-        with st.form(f"{base}:form:{turn}", border=False, enter_to_submit=False):
-            plan = st.container(gap="xsmall")
-            comment = st.text_area(
-                t("model.move.comment"), height=80, max_chars=COMMENT_LENGTH,
-                key=f"{base}:comment:{turn}", placeholder=t("model.move.comment_place"),
-            )  # fmt: skip
-            pressed = st.form_submit_button(
-                _question(dossier.model.name, version, rung),
-                type="primary", icon=":material/check:", key=f"{base}:do:{turn}",
-            )  # fmt: skip
-        # What was confirmed stood on the page in the run before; this run may know better already.
-        before: _Drawn | None = st.session_state.get(f"{base}:drawn")
-        confirmed = before if pressed and before and _same_wish(before, now) else now
-        st.session_state[f"{base}:drawn"] = confirmed
-        with plan:
-            st.markdown(f"**{t('model.move.plan')}**")
-            lines(confirmed.steps)
-        if pressed and not certain:
-            st.warning(t("model.move.not_sent"), icon=":material/cloud_off:")
-        elif pressed:
-            _apply(replace(confirmed.wanted, comment=comment or ""), base, turn)
+        elif not dossier.complete:
+            st.caption(t("model.move.incomplete_look"))
+        else:
+            _wish(dossier, version, rung, base, turn, certain=certain)
+
+
+def _wish(
+    dossier: Dossier, version: ModelVersion, rung: Rung, base: str, turn: int, *, certain: bool
+) -> None:
+    """The plan for one rung, and the form that confirms it."""
+    model, desk = dossier.model.name, deck().desk
+    standing = dossier.standing(version).name
+    policy = policy_for(desk.rules, model, standing, rung.name, Kind.MOVE)
+    archive = _archive(dossier, version, rung, policy, f"{base}:archive:{turn}")
+    now = _drawn(dossier, version, rung, archive)
+    if not now.steps:
+        st.caption(md("model.move.nothing", version=version.version, rung=rung.name))
+        return
+    refused = ask.why_not(desk, policy, model, rung.name)
+    if refused:
+        lines(now.steps)
+        st.info(safe(refused), icon=":material/lock:")
+        return
+    for request in ask.open_requests(model):
+        if (request.version, request.rung) == (version.version, rung.name):
+            ask.line(request)
+    direct = goes_directly(desk, policy)
+    with st.form(f"{base}:form:{turn}", border=False, enter_to_submit=False):
+        plan = st.container(gap="xsmall")
+        comment = st.text_area(
+            t("model.move.comment"), height=80, max_chars=COMMENT_LENGTH,
+            key=f"{base}:comment:{turn}",
+            placeholder=t("model.move.comment_place" if direct else "model.ask.comment_place"),
+        )  # fmt: skip
+        pressed = direct and st.form_submit_button(
+            _question(model, version, rung),
+            type="primary", icon=":material/check:", key=f"{base}:do:{turn}",
+        )  # fmt: skip
+        asked = (not direct or policy.approvals > 0) and st.form_submit_button(
+            md("model.ask.do", rung=rung.name, version=version.version),
+            type="tertiary" if direct else "primary", icon=":material/approval:",
+            key=f"{base}:ask:{turn}",
+        )  # fmt: skip
+    # What was confirmed stood on the page in the run before; this run may know better already.
+    before: _Drawn | None = st.session_state.get(f"{base}:drawn")
+    sent = pressed or asked
+    confirmed = before if sent and before and _same_wish(before, now) else now
+    st.session_state[f"{base}:drawn"] = confirmed
+    with plan:
+        st.markdown(f"**{t('model.move.plan' if direct else 'model.ask.plan')}**")
+        lines(confirmed.steps)
+        if direct and policy.approvals:
+            st.caption(md("model.move.alone", rung=rung.name, n=policy.approvals))
+        elif not direct:
+            ask.explain(desk, policy, rung.name, _needed(policy, version))
+    if sent and not certain:
+        st.warning(t("model.move.not_sent"), icon=":material/cloud_off:")
+    elif pressed:
+        _apply(replace(confirmed.wanted, comment=comment or ""), base, turn)
+    elif asked and confirmed.wanted.expected is not None:
+        ask.send(
+            model, version.version, rung.name, comment or "",
+            archive_existing=archive, seen=confirmed.wanted.expected,
+        )  # fmt: skip
+
+
+def _needed(policy: Policy, version: ModelVersion) -> int:
+    """How many must approve."""
+    here = deck()
+    made_by = read(
+        "registrant",
+        lambda: registrant(here.ledger, version, here.mlflow.address),
+        version.model, version.version,
+    )  # fmt: skip
+    return needed(policy, made_by, here.actor.kind)
 
 
 def _question(model: str, version: ModelVersion, rung: Rung) -> str:
@@ -95,13 +149,13 @@ def _rung(dossier: Dossier, version: ModelVersion, key: str) -> Rung | None:
     return dossier.ladder.rung(chosen) if chosen else None
 
 
-def _archive(dossier: Dossier, version: ModelVersion, rung: Rung, key: str) -> bool:
+def _archive(dossier: Dossier, version: ModelVersion, rung: Rung, policy: Policy, key: str) -> bool:
     others = [n for n in dossier.on(rung) if n != version.version]
     if not rung.exclusive or not others:
         return rung.exclusive
     return st.toggle(
         md("model.move.archive", versions=_versions(others), rung=rung.name, n=len(others)),
-        value=True,
+        value=policy.archive_earlier,
         key=key,
         help=t("model.move.archive_help", rung=rung.name),
     )
@@ -137,7 +191,7 @@ def _apply(wanted: Wanted, base: str, turn: int) -> None:
     here = deck()
     try:
         with st.spinner(t("model.move.doing"), show_time=True):
-            told: Outcome | DeckError = transition(here.mlflow, here.ledger, here.actor, wanted)
+            told: Outcome | DeckError = move(here.desk, wanted)
         st.session_state[f"{base}:turn"] = turn + 1
     except Conflict as conflict:
         told = conflict  # drawn beside the present state, with what was typed kept
