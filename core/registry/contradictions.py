@@ -2,10 +2,19 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 
 from core.registry.ladder import NO_STAGE, Ladder
 from core.registry.plan import ModelState, VersionState
 from core.texts import t
+
+
+class Mark(StrEnum):
+    """Which mark speaks against where a version stands."""
+
+    STAGE = "stage"
+    ALIAS = "alias"
+    TAG = "tag"
 
 
 @dataclass(frozen=True)
@@ -13,6 +22,7 @@ class Contradiction:
     """Two marks that do not go together."""
 
     version: int
+    mark: Mark
     sentence: str
     """In plain words; plain text, with outside text in it."""
 
@@ -23,24 +33,24 @@ def contradictions(state: ModelState, ladder: Ladder) -> tuple[Contradiction, ..
     A mark that is missing contradicts nothing: some work with stages alone, or with aliases alone.
     """
     return tuple(
-        Contradiction(version.version, sentence)
+        Contradiction(version.version, mark, sentence)
         for version in state.versions
-        for sentence in _of(version, ladder)
+        for mark, sentence in _of(version, ladder)
     )
 
 
-def _of(version: VersionState, ladder: Ladder) -> Iterator[str]:
+def _of(version: VersionState, ladder: Ladder) -> Iterator[tuple[Mark, str]]:
     here = ladder.standing(version.stage, version.aliases, version.tags)
     shown = {"version": version.version, "rung": here.name}
     staged = ladder.in_stage(version.stage)
     by_stage = bool(staged) and staged[0].stage != NO_STAGE
     if not staged:
-        yield t("rules.marks.stage", **shown, stage=version.stage)
+        yield Mark.STAGE, t("rules.marks.stage", **shown, stage=version.stage)
     for alias in version.aliases:
         rung = ladder.rung_of_alias(alias)
         if rung is not None and rung != here:
             key = "alias" if by_stage else "second_alias"
-            yield t(f"rules.marks.{key}", **shown, alias=alias, other=rung.name)
+            yield Mark.ALIAS, t(f"rules.marks.{key}", **shown, alias=alias, other=rung.name)
     tag = version.tags.get(ladder.tag)
     if tag and tag != here.name:
-        yield t("rules.marks.tag", **shown, key=ladder.tag, tag=tag[:80])
+        yield Mark.TAG, t("rules.marks.tag", **shown, key=ladder.tag, tag=tag[:80])

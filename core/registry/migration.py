@@ -1,0 +1,167 @@
+"""Off MLflow's deprecated stages: where each version stands is written down as alias and tag.
+
+Then a ladder without stages reads the same, and under such a ladder the stages themselves can be
+taken away. A version whose marks disagree is left as it is, and said so: somebody must decide.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from core.errors import Conflict, DeckError, NotAllowed
+from core.mlflow_api.nouns import ModelVersion
+from core.registry.contradictions import Contradiction, Mark, contradictions
+from core.registry.desk import Desk
+from core.registry.ladder import NO_STAGE, Ladder, Rung
+from core.registry.plan import ModelState, Step, VersionState, Wanted, plan_transition, see
+from core.registry.transitions import read_state, transition
+from core.texts import t
+
+
+@dataclass(frozen=True)
+class Writing:
+    """What is written of one version, so that its stage is no longer needed."""
+
+    version: int
+    rung: str
+    """Where it stands, before and after."""
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True)
+class Migration:
+    """What is to be done for one model."""
+
+    model: str
+    writings: tuple[Writing, ...] = ()
+    left: tuple[Contradiction, ...] = ()
+    """Versions that are left as they are, each with the reason."""
+    staged: int = 0
+    """How many versions have a stage at all."""
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing is left to write or to decide."""
+        return not self.writings and not self.left
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far the writing came."""
+
+    done: int
+    of: int
+    model: str
+    version: int
+    error: DeckError | None = None
+    """Why it was not written; the next one is tried all the same."""
+
+
+def without_stages(ladder: Ladder) -> bool:
+    """Whether no rung of the ladder has a stage."""
+    return all(rung.stage == NO_STAGE for rung in ladder.rungs)
+
+
+def plan_migration(state: ModelState, ladder: Ladder) -> Migration:
+    """What to write of each version that has a stage; where it stands is the same afterwards.
+
+    Under a ladder with stages these are the alias and the tag of its rung. Under one without, the
+    stage is taken away, where alias or tag say the same.
+    """
+    writings, left = [], []
+    disagree = _disagreeing(state, ladder)
+    staged = [v for v in state.versions if v.stage not in ("", NO_STAGE)]
+    for version in state.versions:
+        if version.version in disagree:
+            left.append(Contradiction(version.version, Mark.ALIAS, disagree[version.version]))
+        elif version in staged:
+            rung = ladder.standing(version.stage, version.aliases, version.tags)
+            wanted = Wanted(state.model, version.version, rung.name, archive_existing=False)
+            steps = plan_transition(state, wanted, ladder)
+            why = _obstacle(state, version, rung, ladder) if steps else ""
+            if why:
+                left.append(Contradiction(version.version, Mark.STAGE, why))
+            elif steps:
+                writings.append(Writing(version.version, rung.name, steps))
+    return Migration(state.model, tuple(writings), tuple(left), len(staged))
+
+
+def plan_all(versions: Sequence[ModelVersion], ladder: Ladder) -> tuple[Migration, ...]:
+    """``plan_migration`` for every model among ``versions``, by name."""
+    models: dict[str, list[ModelVersion]] = {}
+    for version in versions:
+        models.setdefault(version.model, []).append(version)
+    return tuple(plan_migration(ModelState.of(m, models[m]), ladder) for m in sorted(models))
+
+
+def migrate(
+    desk: Desk, planned: Sequence[Migration], should_stop: Callable[[], bool] = lambda: False
+) -> Iterator[Progress]:
+    """Write what was planned, version by version, each on the one path for transitions.
+
+    Whoever asks sees how far it came after each; it stops between two versions. What changed since
+    the plan was made is refused there, and told.
+
+    Raises:
+        NotAllowed: this person is no administrator.
+    """
+    if not desk.actor.administrator:
+        raise NotAllowed(t("migration.not_allowed"), t("migration.not_allowed_next"))
+    ladder, done = desk.rules.ladder, 0
+    of = sum(len(one.writings) for one in planned)
+    for one in planned:
+        for writing in one.writings:
+            if should_stop():
+                return
+            done += 1
+            try:
+                _write(desk, one.model, writing, ladder)
+            except DeckError as error:
+                yield Progress(done, of, one.model, writing.version, error)
+            else:
+                yield Progress(done, of, one.model, writing.version)
+
+
+def _write(desk: Desk, model: str, writing: Writing, ladder: Ladder) -> None:
+    state = read_state(desk.service, model)
+    seen = see(state, writing.version, writing.rung, ladder)
+    again = next((w for w in plan_migration(state, ladder).writings if w == writing), None)
+    if again is None:
+        raise Conflict(t("migration.changed", model=model, version=writing.version))
+    wanted = Wanted(
+        model,
+        writing.version,
+        writing.rung,
+        archive_existing=False,
+        comment=t("migration.comment"),
+        expected=seen,
+    )
+    transition(desk.service, desk.ledger, desk.actor, wanted, ladder)
+
+
+def _disagreeing(state: ModelState, ladder: Ladder) -> dict[int, str]:
+    """Versions whose marks speak of two rungs, each with the words; a stage without a rung is what
+    a migration is there for."""
+    found: dict[int, str] = {}
+    for one in contradictions(state, ladder):
+        if one.mark is not Mark.STAGE:
+            found.setdefault(one.version, one.sentence)
+    return found
+
+
+def _obstacle(state: ModelState, version: VersionState, rung: Rung, ladder: Ladder) -> str:
+    """Why the version must be left alone, "" where it need not be."""
+    shown = {"version": version.version, "rung": rung.name}
+    if not ladder.in_stage(version.stage):
+        if rung.alias in version.aliases or version.tags.get(ladder.tag) == rung.name:
+            return ""
+        return t("migration.unwritten", **shown, stage=version.stage)
+    if rung.alias is None:
+        return ""
+    others = [n for n in state.on(rung, ladder) if n != version.version]
+    if others:
+        named = ", ".join(f"v{n}" for n in others[:10])
+        return t("migration.several", **shown, others=named, alias=rung.alias)
+    carrier = state.carrier(rung.alias)
+    if carrier not in (None, version.version):
+        return t("migration.carried", **shown, alias=rung.alias, carrier=carrier)
+    return ""
