@@ -3,12 +3,13 @@
 import streamlit as st
 
 from core.ui import move, version
-from core.ui.model import head, story, versions
+from core.ui.model import head, ladder, story, versions
 from core.ui.model.look import look
 from core.ui.navigation import asked
 
 found = look(asked("model"))
 head.draw(found.dossier)
+ladder.draw(found)
 drawn = versions.draw(found)
 if drawn is not None:
     chosen, measured = drawn

@@ -8,26 +8,20 @@ import streamlit as st
 
 from core.ledger import now
 from core.registry.catalogue import Dossier
-from core.registry.record import State, Transition, record
+from core.registry.record import State, Transition
 from core.registry.transitions import LEASE_SECONDS, settle
 from core.texts import t
 from core.ui import parts, runs
-from core.ui.deck import deck, forget, read
+from core.ui.deck import deck, forget
 from core.ui.markup import visible
+from core.ui.model import ladder
 
 _COLOURS = {State.APPLYING: "blue", State.DONE: "green", State.FAILED: "red"}
-HISTORY = 200
-"""Changes in the table."""
 
 
 def draw(dossier: Dossier) -> None:
     """The changes, newest first."""
-    here = deck()
-    rows = read(
-        "transitions",
-        lambda: record(here.ledger, dossier.model.name, HISTORY, store=here.mlflow.address),
-        dossier.model.name,
-    )
+    rows = ladder.recorded(dossier.model.name)
     if not rows:
         parts.empty(t("model.history.none"), "history")
         return
@@ -83,5 +77,5 @@ def _open_ends(model: str, rows: Sequence[Transition]) -> None:
 
 
 def _history_said(rows: Sequence[Transition]) -> str:
-    key = "model.history.newest" if len(rows) == HISTORY else "model.history.all"
+    key = "model.history.newest" if len(rows) == ladder.RECORDED else "model.history.all"
     return " ".join([t(key, n=len(rows)), t("model.history.ours")])
