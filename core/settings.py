@@ -215,6 +215,16 @@ class Settings(BaseSettings):
             raise ValueError("must be an IP address, without brackets, or a host name")
         return value
 
+    @field_validator("webhook_networks", mode="after")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            try:
+                ipaddress.ip_network(name)
+            except ValueError:
+                raise ValueError("must be networks such as 10.0.0.0/8 or 127.0.0.1/32") from None
+        return value
+
     @field_validator("data_roots", mode="after")
     @classmethod
     def _absolute_roots(cls, value: tuple[Path, ...]) -> tuple[Path, ...]:

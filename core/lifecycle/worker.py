@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from hashlib import sha256
 
@@ -19,6 +19,7 @@ from core.ledger import leases, now
 from core.ledger import processes as ledger_processes
 from core.lifecycle.deck import Deck, open_deck
 from core.lifecycle.desk_keeper import AT_ONCE, DeskKeeper
+from core.lifecycle.webhooks import WebhookKeeper
 from core.processes import ROOT, reap, this_process
 from core.serving import endpoints
 from core.serving.keeper import EndpointKeeper
@@ -32,7 +33,8 @@ _TICK = 0.4
 _LOCK_TRIES, _LOCK_PAUSE = 10, 0.15  # seconds
 _LEASE_SECONDS = 20.0
 _DESK_EVERY = 1.0
-_CHECK = "check:"
+_WEBHOOKS_EVERY = 2.0
+_WEBHOOKS_AT_ONCE = 2
 _REST = 1.5  # seconds, after a look that failed
 
 
@@ -86,6 +88,7 @@ class Worker:
         )
         self._endpoints = EndpointKeeper(settings, deck.mlflow, deck.ledger)
         self._desk = DeskKeeper(deck, self.owner)
+        self._webhooks = WebhookKeeper(deck)
         self._pool = ThreadPoolExecutor(8, thread_name_prefix="keeper")
         self._last: dict[str, float] = {}
         self._looking: dict[str, Future[None]] = {}
@@ -135,6 +138,7 @@ class Worker:
             self._look(endpoint.id, self._look_at_endpoint)
         if self._claims:
             self._every(_DESK_EVERY, "requests", self._look_at_requests)
+            self._every(_WEBHOOKS_EVERY, "webhooks", self._look_at_webhooks)
             for name, seconds in self._desk.timers.items():
                 self._every(seconds, name, self._desk.do)
 
@@ -144,15 +148,20 @@ class Worker:
             self._look(key, step)
 
     def _look_at_requests(self, _key: str) -> None:
-        free = AT_ONCE - sum(key.startswith(_CHECK) for key in list(self._looking))
-        for request_id in self._desk.waiting():
-            key = f"{_CHECK}{request_id}"
-            if free > 0 and key not in self._looking:
-                free -= 1
-                self._look(key, self._check_request)
+        self._look_at_most(AT_ONCE, "check:", self._desk.waiting(), self._desk.check)
 
-    def _check_request(self, key: str) -> None:
-        self._desk.check(key.removeprefix(_CHECK))
+    def _look_at_webhooks(self, _key: str) -> None:
+        due = self._webhooks.due()
+        self._look_at_most(_WEBHOOKS_AT_ONCE, "webhook:", due, self._webhooks.deliver)
+
+    def _look_at_most(
+        self, most: int, prefix: str, ids: Sequence[str], step: Callable[[str], None]
+    ) -> None:
+        """Look at so many of one kind at a time: each may take long, and jobs need threads too."""
+        free = most - sum(key.startswith(prefix) for key in list(self._looking))
+        fresh = [i for i in ids if f"{prefix}{i}" not in self._looking]
+        for one in fresh[: max(0, free)]:
+            self._look(f"{prefix}{one}", lambda key: step(key.removeprefix(prefix)))
 
     def _look_at_job(self, job_id: str) -> None:
         # Read anew: since the tick read it, the look before this one may have changed it.
