@@ -9,8 +9,7 @@ from core import formats
 from core.ledger import now
 from core.lifecycle import brief
 from core.registry.gates.evidence_json import from_json
-from core.registry.requests.nouns import OPEN, Request, State
-from core.registry.requests.reading import listed, may, waiting_for
+from core.registry.requests import OPEN, Request, State, listed, may, waiting_for
 from core.registry.requests.rows import get
 from core.texts import t
 from core.ui import parts
@@ -119,6 +118,8 @@ def card(request: Request) -> None:
         st.caption(safe(" · ".join(_facts(request))))
         if request.comment:
             st.caption(f"“{safe(request.comment, 200)}”")
+        if request.message and not request.open:
+            st.caption(f":material/flag: {safe(request.message, 300)}")
         why_not = _why_not(request)
         if why_not:
             st.caption(f":material/lock: {safe(why_not)}")

@@ -10,9 +10,8 @@ import streamlit as st
 
 from core.errors import Conflict, DeckError
 from core.lifecycle import brief, desk_keeper
-from core.registry.requests import asking, checking, deciding
-from core.registry.requests.binding import binding
-from core.registry.requests.nouns import Choice, Decision, Kind, Request, State
+from core.registry import requests
+from core.registry.requests import Choice, Decision, Kind, Request, State
 from core.registry.transitions import Outcome
 from core.texts import t
 from core.ui import approvals, errors, move, parts
@@ -34,7 +33,7 @@ def decision(found: Look) -> None:
     request = found.request
     base = f"evidence:{request.id}"
     before = st.session_state.get(f"{base}:drawn")
-    now = st.session_state[f"{base}:drawn"] = binding(request)
+    now = st.session_state[f"{base}:drawn"] = requests.binding(request)
     _tell(base)
     with st.container(border=True):
         st.subheader(t("evidence_page.section.decide"), anchor="decide")
@@ -214,12 +213,12 @@ def _tell(base: str) -> None:
 
 
 def _approve(request: Request, comment: str, seen: str) -> str | Outcome:
-    made = deciding.approve(deck().desk, request.id, comment, binding=seen)
+    made = requests.approve(deck().desk, request.id, comment, binding=seen)
     return _carried_out(made, t("evidence_page.told.approved"))
 
 
 def _break_glass(request: Request, reason: str, seen: str) -> str | Outcome:
-    made = deciding.break_glass(deck().desk, request.id, reason, binding=seen)
+    made = requests.break_glass(deck().desk, request.id, reason, binding=seen)
     return _carried_out(made, t("evidence_page.told.approved"))
 
 
@@ -231,27 +230,27 @@ def _carried_out(made: Request, said: str) -> str | Outcome:
 
 
 def _reject(request: Request, comment: str, seen: str) -> str:
-    deciding.reject(deck().desk, request.id, comment, binding=seen)
+    requests.reject(deck().desk, request.id, comment, binding=seen)
     return t("evidence_page.told.rejected")
 
 
 def _withdraw(request: Request) -> str:
-    deciding.withdraw(deck().desk, request.id)
+    requests.withdraw(deck().desk, request.id)
     return t("evidence_page.told.withdrawn")
 
 
 def _recheck(request: Request) -> str:
-    checking.recheck(deck().desk, request.id)
+    requests.recheck(deck().desk, request.id)
     return t("evidence_page.told.rechecked")
 
 
 def _comment(request: Request, words: str) -> str:
-    deciding.comment(deck().desk, request.id, words)
+    requests.comment(deck().desk, request.id, words)
     return t("evidence_page.told.commented")
 
 
 def _roll_back(request: Request) -> str:
-    made = asking.roll_back(deck().desk, request.model, request.rung)
+    made = requests.roll_back(deck().desk, request.model, request.rung)
     forget()
     go("evidence", request=made.id)
 

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from core.lifecycle import brief
-from core.registry.requests.nouns import Request, State
+from core.registry.requests import Request, State
 from core.texts import t
 from core.ui import approvals, parts
 from core.ui.evidence.look import Look

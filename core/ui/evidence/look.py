@@ -13,9 +13,7 @@ from core.ledger.chain import Line
 from core.lifecycle import brief
 from core.registry.gates import Evidence, Result
 from core.registry.gates.evidence_json import from_json
-from core.registry.requests.may import Rights
-from core.registry.requests.nouns import Request
-from core.registry.requests.reading import get, may
+from core.registry.requests import Request, Rights, get, may
 from core.runs import directions
 from core.runs.directions import Direction
 from core.texts import t
