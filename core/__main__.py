@@ -1,4 +1,4 @@
-"""Modeldeck from the command line: ``python -m core run|worker|demo|stop|ps``."""
+"""Modeldeck from the command line: ``python -m core run|worker|demo|stop|ps|rules``."""
 
 import argparse
 import os
@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import NoReturn
 
 from core import logs
@@ -23,10 +24,15 @@ def main(arguments: list[str]) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     for name in ("run", "worker", "demo", "stop", "ps"):
         commands.add_parser(name, help=t(f"cli.{name}"))
-    command = parser.parse_args(arguments).command
+    checker = commands.add_parser("rules", help=t("cli.rules"))
+    checker.add_argument("file", nargs="?", type=Path, help=t("cli.rules_file"))
+    given = parser.parse_args(arguments)
+    command = given.command
     logs.setup()
     try:
         settings = load()
+        if command == "rules":
+            return rules(settings, given.file)
         if command != "stop":
             require_home(settings)
         take_over(settings)
@@ -101,6 +107,28 @@ def ps(settings: Settings) -> int:
     for one in overview(open_deck(settings)):
         process = one.process
         print(f"{process.ref.pid:>8}  {process.kind:<12} {process.node}  {one.title}")
+    return 0
+
+
+def rules(settings: Settings, file: Path | None = None) -> int:
+    """Check the desk's file, or another; 1 where it has faults."""
+    from core.registry.rules_file import check, desk_file
+
+    found = check(settings, file)
+    for fault in found.faults:
+        print(fault, file=sys.stderr)
+    for warning in found.warnings:
+        print(t("cli.warning", what=warning))
+    if found.rules is None:
+        print(t("cli.rules_bad", n=len(found.faults)), file=sys.stderr)
+        return 1
+    path = file or desk_file(settings)
+    print(t("cli.rules_good", file=path) if path else t("cli.rules_built_in"))
+    print(t("cli.rules_ladder", rungs=" → ".join(r.name for r in found.rules.ladder.rungs)))
+    for rule in found.rules.rules:
+        gates = ", ".join(f"{use.gate} ({use.level})" for use in rule.policy.gates)
+        shown = {"models": rule.models, "rung": rule.rung, "n": rule.policy.approvals}
+        print(t("cli.rules_rule", **shown, gates=gates or t("cli.rules_no_gates")))
     return 0
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from core.registry.policy import Rules
 from core.registry.rules_file import desk_file, gate_folder, load_rules
 from core.settings import BadSetting, Settings
+from core.texts import t
 
 _log = logging.getLogger("modeldeck")
 _Stamp = tuple[tuple[str, int, int], ...]
@@ -39,6 +40,9 @@ def held(settings: Settings) -> Held:
         if known is not None and known[0] == stamp:
             return known[1]
         try:
+            if known is not None and known[1].rules.file and desk_file(settings) is None:
+                # Without the file what is built in would hold, which may ask for less.
+                raise BadSetting(t("rules.gone", file=known[1].rules.file))
             found = Held(load_rules(settings))
         except BadSetting as error:
             if known is None:

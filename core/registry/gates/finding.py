@@ -54,8 +54,8 @@ def with_own(folder: Path) -> Mapping[str, Gate]:
 
 def title(name: str) -> str:
     """What a gate is called on pages; plain text."""
-    key = f"gates.title.{name}"
-    return t(key) if has(key) else name.replace("_", " ").capitalize()
+    shipped = has(f"gates.title.{name}")
+    return t(f"gates.title.{name}") if shipped else name.replace("_", " ").capitalize()
 
 
 def _own(file: Path) -> Gate:
