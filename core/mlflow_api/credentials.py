@@ -39,6 +39,8 @@ class Credential:
 
     user: str
     password: str = field(repr=False)
+    signed_in: bool = True
+    """Whether it is a person's, who can sign in again, and not Modeldeck's own."""
 
     @property
     def header(self) -> str:
@@ -136,7 +138,7 @@ def service_account(settings: Settings) -> Credential | None:
         raise BadSetting(t("people.service.not_http"))
     if settings.registry_uri and settings.registry_uri != settings.tracking_uri:
         raise BadSetting(t("people.service.two_servers"))
-    return Credential(user, _password(file))
+    return Credential(user, _password(file), signed_in=False)
 
 
 def _password(file: Path) -> str:

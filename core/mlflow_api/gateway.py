@@ -431,7 +431,7 @@ class Gateway:
 
     def _not_allowed(self, action: str, *, known: bool) -> NotAllowed:
         """The error for a refusal; ``known`` tells a missing right from an account that is gone."""
-        if known or self._credential is None:
+        if known or self._credential is None or not self._credential.signed_in:
             return NotAllowed(t("errors.mlflow.not_allowed", action=action))
         return SignedOut(
             t("people.signed_out.account", name=self._credential.user), t("people.signed_out.next")

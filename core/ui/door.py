@@ -46,6 +46,12 @@ def closed(settings: Settings) -> None:
     way_in()
 
 
+def refused(own: Deck) -> None:
+    """Something was refused because nobody is signed in here any more: the way in."""
+    visit.look_again(own)
+    way_in()
+
+
 def way_in() -> None:
     """A link to the sign-in page, which leads back here: it knows from where one came."""
     with st.container(width=260):

@@ -19,7 +19,7 @@ from core.errors import (
 )
 from core.texts import t
 from core.ui import door
-from core.ui.deck import deck
+from core.ui.deck import deck, own_deck
 from core.ui.markup import safe
 
 _log = logging.getLogger("modeldeck")
@@ -72,7 +72,7 @@ def show(error: DeckError) -> None:
         icon=":material/error:",
     )
     if isinstance(error, SignedOut):
-        door.way_in()
+        door.refused(own_deck())
     if error.command:
         st.code(error.command, language="bash")
     if error.retryable and isinstance(error, (*_OF_A_SERVER, LedgerFailed)):

@@ -94,7 +94,6 @@ class SignIn:
             cookie_of(self._settings),
             known.begin(account.name, credential, administrator=account.administrator),
         )
-        response.delete_cookie(self._form_cookie)
         return response
 
     async def sign_out(self, request: Request) -> Response:

@@ -52,6 +52,15 @@ def leave(settings: Settings) -> None:
     sessions(settings).end(str(st.session_state.get(_KEY, "")), End.SIGNED_OUT)
 
 
+def look_again(own: Deck) -> None:
+    """Somebody was told that they are signed out: where their account is gone, so is the session,
+    and not only what was asked."""
+    known, key = sessions(own.settings), str(st.session_state.get(_KEY, ""))
+    session = known.find(key)
+    if session is not None:
+        _look_quietly(known, key, own.mlflow.as_person(session.credential))
+
+
 def why_not(settings: Settings) -> End:
     """Why nobody is signed in here who was before."""
     key = str(st.session_state.get(_KEY, ""))

@@ -101,6 +101,13 @@ def test_a_wrong_password_and_a_lost_account_are_told_from_a_missing_right(
     assert not leaver.gateway.is_away
 
 
+def test_modeldecks_own_account_is_nobody_who_could_sign_in(server: Mlflow) -> None:
+    """Its wrong password must not end the session of whoever looks at a page."""
+    with pytest.raises(NotAllowed) as refused:
+        server.as_person(Credential("admin", "not-the-password", signed_in=False)).whoami()
+    assert not isinstance(refused.value, SignedOut)
+
+
 def test_a_server_that_refuses_the_person_answers_all_the_same(
     server: Mlflow, accounts_server: AccountsServer
 ) -> None:
