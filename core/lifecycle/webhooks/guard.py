@@ -20,10 +20,12 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _RESOLVE_SECONDS = 5.0
 _LONGEST = 2_000
 _PORTS = {"http": 80, "https": 443}
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
-_COMPATIBLE = ipaddress.ip_network("::/96")
-_CLOUD = (ipaddress.ip_address("168.63.129.16"),)
-"""Addresses by which a cloud's machines ask their host, and which look like any other."""
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_UNICAST = ipaddress.IPv6Network("2000::/3")
+_MACHINES = tuple(
+    ipaddress.IPv4Network(name)
+    for name in ("168.63.129.16/32", "192.0.0.0/24")  # by which a cloud's machines ask their host
+)
 _resolvers = ContextPool(4, "webhook-resolver")
 
 
@@ -81,14 +83,16 @@ def networks(names: Iterable[str]) -> tuple[Network, ...]:
 
 
 def allowed(address: Address, extra: Sequence[Network]) -> bool:
-    """Whether an address may be connected to.
-
-    An IPv6 address that stands for an IPv4 address is judged by both.
-    """
-    forms = [address, *_inside(address)]
-    if any(form.version == net.version and form in net for form in forms for net in extra):
+    """Whether an address may be connected to; of one that stands for an IPv4 address, whether that
+    may be."""
+    meant = _meant(address)
+    if any(one.version == net.version and one in net for one in (address, meant) for net in extra):
         return True
-    return all(_is_open(form) for form in forms)
+    if isinstance(meant, ipaddress.IPv6Address):
+        tunnel = meant.sixtofour is not None or meant.teredo is not None
+        return meant.is_global and meant in _UNICAST and not tunnel
+    special = meant.is_multicast or meant.is_reserved or any(meant in net for net in _MACHINES)
+    return meant.is_global and not special
 
 
 def resolve(target: Target, extra: Sequence[Network]) -> str:
@@ -111,23 +115,11 @@ def resolve(target: Target, extra: Sequence[Network]) -> str:
     return str(addresses[0])
 
 
-def _is_open(address: Address) -> bool:
-    return (
-        address.is_global
-        and not address.is_multicast
-        and not address.is_reserved
-        and not getattr(address, "is_site_local", False)
-        and address not in _CLOUD
-    )
-
-
-def _inside(address: Address) -> list[Address]:
-    """IPv4 addresses that an IPv6 address carries in it."""
-    if isinstance(address, ipaddress.IPv4Address):
-        return []
-    found: list[Address | None] = [address.ipv4_mapped, address.sixtofour]
-    if address.teredo is not None:
-        found += address.teredo
-    if address in _NAT64 or address in _COMPATIBLE:
-        found.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
-    return [one for one in found if one is not None]
+def _meant(address: Address) -> Address:
+    """The IPv4 address that an IPv6 address stands for; else itself."""
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped is not None:
+            return address.ipv4_mapped
+        if address in _NAT64:
+            return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return address
