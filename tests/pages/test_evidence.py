@@ -1,0 +1,327 @@
+"""One request: champion against challenger, and the decision."""
+
+import getpass
+from dataclasses import replace
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.errors import ServerSlow
+from core.ledger import chain
+from core.lifecycle.deck import Deck
+from core.people import Actor, Everything, Permission
+from core.registry import requests
+from core.registry.gates.evidence_json import as_json, from_json
+from core.registry.requests import Checked, Request, State
+from core.registry.transitions import read_state
+from tests.pages.asked import ANNA, RULES, asks, checks, read, visit_as, wine
+from tests.pages.conftest import HOSTILE, Open, Store, markdown_of
+
+ME = getpass.getuser()
+MAX = Actor("max", kind="mlflow")
+
+
+@pytest.fixture
+def here(own_store: Store) -> Deck:
+    return wine(own_store)
+
+
+def button(app: AppTest, request: Request, name: str) -> AppTest:
+    """Click one of the page's buttons."""
+    key = next(
+        str(b.key) for b in app.button if str(b.key).startswith(f"evidence:{request.id}:{name}")
+    )
+    app.button(key=key).click()
+    return app.run()
+
+
+def has(app: AppTest, name: str) -> bool:
+    """Whether one of the page's buttons is there."""
+    return any(str(b.key).split(":")[2:3] == [name] for b in app.button)
+
+
+def say(app: AppTest, request: Request, words: str, field: str = "comment") -> None:
+    """Type into one of the page's fields."""
+    key = next(
+        str(a.key) for a in app.text_area if str(a.key).startswith(f"evidence:{request.id}:{field}")
+    )
+    app.text_area(key=key).set_value(words)
+
+
+def where(here: Deck) -> dict[int, str]:
+    return {v.version: v.stage for v in read_state(here.mlflow, "wine").versions}
+
+
+class TestLook:
+    def test_champion_against_challenger(self, here: Deck, open_page: Open) -> None:
+        made = checks(here, asks(here, comment="Better on wet days."))
+        app = open_page("evidence", request=made.id)
+        assert not app.exception
+        assert not app.error
+        text = read(app)
+        assert "wine v2 → Production" in text
+        assert "accuracy 0.930 against 0.910 in Production; 1 check passes, 1 warns." in text
+        metric = app.metric[0]
+        assert (metric.label, metric.value) == ("accuracy", "0.930")
+        assert metric.delta.replace("\\", "") == "+0.020 against 0.910 of v1"
+        assert "MLflow has the same metrics now." in text
+        assert "Metric within bounds" in text
+        assert "Not filled in: purpose, data, owner, limits, review date." in text
+        params = next(d.value for d in app.dataframe if "theirs" in d.value and "kind" in d.value)
+        assert params.set_index("name").loc["depth"].tolist() == ["changed", "3", "5"]
+        assert "Better on wet days." in text
+        assert "v2 → Production" in text
+        assert "alias champion v1 → v2" in text
+
+    def test_a_link_to_nothing(self, here: Deck, open_page: Open) -> None:
+        for number, said in (
+            ("", "No request was named"),
+            ("f" * 32, "no such request"),
+            ("../x", "no such request"),
+            ("\x00", "no such request"),
+            ("1" * 500, "no such request"),
+        ):
+            app = open_page("evidence", request=number)
+            assert said in app.error[0].value.replace("\\", "")
+
+    def test_a_model_that_may_not_be_read_is_not_shown(
+        self, here: Deck, open_page: Open, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        made = checks(here, asks(here))
+        monkeypatch.setattr(Everything, "on_model", lambda *_: Permission.NONE)
+        app = open_page("evidence", request=made.id)
+        assert "READ" in app.error[0].value
+        assert not app.metric
+        assert not has(app, "approve")
+
+    def test_metrics_that_moved_in_mlflow_are_named(self, here: Deck, open_page: Open) -> None:
+        made = checks(here, asks(here))
+        evidence = from_json(made.evidence or {})
+        other = replace(evidence.challenger, metrics={"accuracy": 0.8})
+        requests.recheck(here.desk, made.id)
+        assert made.bound is not None
+        frozen = as_json(replace(evidence, challenger=other))
+        requests.checked(
+            here.ledger, made.id, Checked(made.bound, frozen, made.results, made.steps)
+        )
+        text = read(open_page("evidence", request=made.id))
+        assert "MLflow has other metrics now than when this was gathered." in text
+        assert "accuracy of v2: 0.8 then, 0.93 now." in text
+
+    def test_mlflow_away_says_so_and_shows_the_rest(
+        self, here: Deck, open_page: Open, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        made = checks(here, asks(here))
+
+        def slow(run_id: str) -> None:
+            raise ServerSlow("MLflow did not answer.")
+
+        monkeypatch.setattr("core.ui.runs.run", slow)
+        app = open_page("evidence", request=made.id)
+        text = read(app)
+        assert "could not be asked: MLflow did not answer." in text
+        assert "accuracy 0.930 against 0.910" in text
+        assert has(app, "approve")
+
+    @pytest.mark.parametrize(("count", "drawn"), [(0, 0), (200, 4)])
+    def test_no_metrics_and_very_many(
+        self, here: Deck, open_page: Open, count: int, drawn: int
+    ) -> None:
+        made = checks(here, asks(here))
+        requests.recheck(here.desk, made.id)
+        evidence = from_json(made.evidence or {})
+        metrics: dict[str, float | None] = {f"accuracy_{n}": 0.5 for n in range(count)}
+        both = replace(
+            evidence, challenger=replace(evidence.challenger, metrics=metrics), holder=None
+        )
+        assert made.bound is not None
+        requests.checked(here.ledger, made.id, Checked(made.bound, as_json(both), (), made.steps))
+        app = open_page("evidence", request=made.id)
+        assert not app.exception
+        assert len(app.metric) == drawn
+        assert "Nothing stands in Production now" in read(app)
+        assert "no check is asked for" in read(app)
+        if count:
+            assert len(app.dataframe[0].value) == count
+        else:
+            assert "No metric is known" in read(app)
+
+    def test_hostile_words_stay_words(self, own_store: Store, open_page: Open) -> None:
+        name = HOSTILE.replace("/", "|").replace(":", ";")[:240]
+        here = wine(own_store, model=name)
+        here.mlflow.registry.set_model_tag(name, "modeldeck.card.purpose", HOSTILE)
+        evil = Actor(HOSTILE[:250], kind="mlflow")
+        made = checks(here, asks(here, comment=HOSTILE, who=evil, model=name))
+        requests.comment(replace(here, actor=evil).desk, made.id, HOSTILE)
+        app = open_page("evidence", request=made.id)
+        assert not app.exception
+        text = markdown_of(app)
+        for raw in ("![](", ":red[", "<script>", "$a$", "`b`", "\u202e"):
+            assert raw not in text
+
+    def test_every_state_is_drawn(self, here: Deck, open_page: Open) -> None:
+        checking = asks(here)
+        assert "The evidence is being gathered." in read(open_page("evidence", request=checking.id))
+        blocked = checks(here, asks(here, 3))
+        app = open_page("evidence", request=blocked.id)
+        assert "A gate blocks it" in read(app)
+        assert app.button(key=f"evidence:{blocked.id}:approve:0").disabled
+        assert not app.button(key=f"evidence:{blocked.id}:reject:0").disabled
+        gone = open_page("evidence", request=checking.id)
+        assert "anna asked for v3 → Production instead." in read(gone)
+        assert not has(gone, "approve")
+
+
+class TestDecide:
+    def test_approved_and_carried_out_at_once(self, here: Deck, open_page: Open) -> None:
+        made = checks(here, asks(here))
+        app = open_page("evidence", request=made.id)
+        say(app, made, "Looks right.")
+        app = button(app, made, "approve")
+        assert not app.error
+        assert where(here) == {1: "Archived", 2: "Production", 3: "None"}
+        done = requests.get(here.desk, made.id)
+        assert done.state is State.DONE
+        assert [(d.actor, d.comment) for d in done.decisions] == [(ME, "Looks right.")]
+        text = read(app)
+        assert "Read back" in text
+        assert f"{ME} approved" in text
+        assert not has(app, "approve")
+
+    def test_ones_own_is_approved_locally_and_says_so(self, here: Deck, open_page: Open) -> None:
+        made = checks(here, asks(here, who=here.actor))
+        app = button(open_page("evidence", request=made.id), made, "approve")
+        done = requests.get(here.desk, made.id)
+        assert done.state is State.DONE
+        assert done.decisions[0].own
+        assert "This was their own request or version." in read(app)
+        line = chain.lines(here.ledger, request_id=made.id, action="request.approved")[0]
+        assert line.entry.details["own"] is True
+
+    def test_a_rejection_needs_a_comment_and_keeps_what_was_typed(
+        self, here: Deck, open_page: Open
+    ) -> None:
+        made = checks(here, asks(here))
+        app = button(open_page("evidence", request=made.id), made, "reject")
+        assert "Say in a few words why" in app.error[0].value
+        assert requests.get(here.desk, made.id).state is State.WAITING
+        say(app, made, "Wait for May.")
+        app = button(app, made, "reject")
+        assert requests.get(here.desk, made.id).state is State.REJECTED
+        assert "Wait for May." in read(app)
+        assert where(here)[1] == "Production"
+
+    def test_what_changed_since_the_look_is_a_conflict(self, here: Deck, open_page: Open) -> None:
+        made = checks(here, asks(here))
+        app = open_page("evidence", request=made.id)
+        here.mlflow.registry.set_model_tag("wine", "modeldeck.card.purpose", "x")
+        for name in ("data", "owner", "limits", "review_date"):
+            here.mlflow.registry.set_model_tag("wine", f"modeldeck.card.{name}", "2099-01-01")
+        requests.recheck(here.desk, made.id)
+        checks(here, made)  # another reason of a gate: not what was seen
+        say(app, made, "Fine by me.")
+        app = button(app, made, "approve")
+        assert "The request changed since you looked" in app.error[0].value.replace("\\", "")
+        assert requests.get(here.desk, made.id).state is State.WAITING
+        kept = next(a for a in app.text_area if "comment" in str(a.key))
+        assert kept.value == "Fine by me."
+        app = button(app, made, "approve")
+        assert requests.get(here.desk, made.id).state is State.DONE
+
+    def test_what_changed_in_mlflow_makes_it_outdated(self, here: Deck, open_page: Open) -> None:
+        made = checks(here, asks(here))
+        app = open_page("evidence", request=made.id)
+        here.mlflow.registry.set_stage("wine", 3, "Production")
+        app = button(app, made, "approve")
+        assert "must be asked again" in app.error[0].value
+        assert requests.get(here.desk, made.id).state is State.OUTDATED
+        assert where(here)[2] == "None"
+
+    def test_one_who_may_not_decide_sees_why_and_no_button(
+        self, here: Deck, open_page: Open, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        made = checks(here, asks(here))
+        visit_as(monkeypatch, "eve")
+        app = open_page("evidence", request=made.id)
+        assert "You cannot decide on this." in read(app)
+        assert "do not name you among those who decide" in read(app)
+        for name in ("approve", "reject", "withdraw", "glass", "recheck"):
+            assert not has(app, name)
+        assert has(app, "say")
+
+    def test_two_of_two(
+        self, own_store: Store, open_page: Open, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        here = wine(own_store, RULES.replace("approvals: 1", "approvals: 2"))
+        made = checks(here, asks(here))
+        visit_as(monkeypatch, "max")
+        app = button(open_page("evidence", request=made.id), made, "approve")
+        assert "More are needed." in read(app)
+        assert "1 of 2 approvals" in read(app)
+        assert "You have decided already" in read(app)
+        visit_as(monkeypatch, "zoe")
+        app = open_page("evidence", request=made.id)
+        assert "max approved" in read(app)
+        button(app, made, "approve")
+        assert where(here)[2] == "Production"
+
+    def test_comments_withdrawing_and_checking_again(self, here: Deck, open_page: Open) -> None:
+        made = checks(here, asks(here))
+        app = open_page("evidence", request=made.id)
+        say(app, made, "Which growers?", "words")
+        app = button(app, made, "say")
+        assert "Which growers?" in read(app)
+        app = button(app, made, "recheck")
+        assert requests.get(here.desk, made.id).state is State.CHECKING
+        checks(here, made)
+        app = button(app.run(), made, "withdraw")
+        assert requests.get(here.desk, made.id).state is State.WITHDRAWN
+        assert "Withdrawn." in read(app)
+
+    def test_breaking_the_glass_needs_a_reason_and_is_loud(
+        self, here: Deck, open_page: Open
+    ) -> None:
+        made = checks(here, asks(here, 3))
+        assert made.state is State.BLOCKED
+        app = button(open_page("evidence", request=made.id), made, "glass")
+        assert "needs a reason" in app.error[0].value
+        say(app, made, "The vineyard is on fire.", "glass_reason")
+        app = button(app, made, "glass")
+        assert where(here)[3] == "Production"
+        assert "The glass was broken: The vineyard is on fire." in read(app)
+        assert chain.lines(here.ledger, request_id=made.id, action="request.broke_glass")
+
+    def test_rollback_of_what_was_done(self, here: Deck, open_page: Open) -> None:
+        made = checks(here, asks(here))
+        app = button(open_page("evidence", request=made.id), made, "approve")
+        app = button(app, made, "rollback")
+        back = app.query_params["request"]
+        back = back[0] if isinstance(back, list) else back
+        assert back != made.id
+        found = checks(here, requests.get(here.desk, back))
+        assert found.state is State.APPROVED
+        assert "wine back to v1 in Production" in read(app)
+
+
+class TestSaved:
+    def test_the_file_holds_the_page(
+        self, here: Deck, open_page: Open, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        made: list[bytes] = []
+        monkeypatch.setattr(
+            "core.ui.evidence.saved.st.download_button",
+            lambda _, data, **more: made.append(data()) or made.append(more["file_name"].encode()),
+        )
+        asked = checks(here, asks(here, comment="Better on wet days."))
+        open_page("evidence", request=asked.id)
+        file, name = made
+        text = file.decode()
+        assert name.decode() == f"wine-v2-Production-{asked.id[:8]}.html"
+        assert "Better on wet days." in text
+        assert "accuracy 0.930 against 0.910 in Production" in text
+        for line in chain.lines(here.ledger, request_id=asked.id):
+            assert line.hash in text
+        head = chain.head(here.ledger)
+        assert head is not None
+        assert head.hash in text
+        assert ANNA.name in text
