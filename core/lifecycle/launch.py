@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from core.errors import InvalidInput, NotAllowed, NotFound
 from core.lifecycle.deck import Deck
+from core.mlflow_api.permissions import as_of_now
 from core.people import Permission
 from core.people.permissions import require_experiment, require_model
 from core.serving import endpoints, predict
@@ -138,9 +139,7 @@ def _require_own(deck: Deck, requested_by: str) -> None:
 
 def _administers(deck: Deck) -> bool:
     """Whether the person is an administrator at this moment: a session knows it a while longer."""
-    if deck.actor.kind == "mlflow":
-        return deck.mlflow.whoami().administrator
-    return deck.actor.administrator
+    return as_of_now(deck.mlflow, deck.actor).administrator
 
 
 def _exists(deck: Deck, model: str) -> bool:

@@ -27,6 +27,12 @@ class Row:
         """Those who go round the desk: all but Modeldeck's own account."""
         return tuple(h for h in self.holders if h.account != self.service)
 
+    @property
+    def granted(self) -> tuple[Holder, ...]:
+        """Those of them who are no administrators, whom nothing restricts."""
+        above = (Source.ADMINISTRATOR, Source.WORKSPACE)
+        return tuple(h for h in self.others if h.source not in above)
+
 
 @dataclass(frozen=True)
 class Overview:
@@ -59,7 +65,7 @@ def overview(deck: Deck) -> Overview:
         Row(model.name, holders(known, model.name, Permission.EDIT), service)
         for model in deck.mlflow.registry.models()
     ]
-    rows.sort(key=lambda row: (-len(row.others), row.model))
+    rows.sort(key=lambda row: (-len(row.granted), row.model))
     return Overview(tuple(rows), known.default, len(known.accounts))
 
 

@@ -6,6 +6,7 @@ rights of others to nobody else. Whatever cannot be found out is an error, and n
 
 import itertools
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from core.errors import DeckError, NotAllowed, NotFound, ServerFailed
@@ -30,6 +31,8 @@ from core.texts import t
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+    from core.mlflow_api import Mlflow
+
 Ask = Callable[[str, Mapping[str, str]], Mapping[str, Any]]
 """The server's JSON for a GET of a path below ``/api/`` with some parameters.
 
@@ -42,6 +45,8 @@ def asking(gateway: Gateway) -> Ask:
     """Questions through a gateway: with its credentials, its deadlines and its errors."""
 
     def ask(path: str, params: Mapping[str, str]) -> Mapping[str, Any]:
+        if gateway.is_database:
+            raise ServerFailed(t("permissions.no_accounts", address=gateway.address))
         return gateway.read(
             t("mlflow.action.rights"), lambda client: _get(client, f"/api/{path}", params)
         )
@@ -150,6 +155,21 @@ class MlflowPermissions:
         if not isinstance(value, kind):
             raise _odd(path)
         return value
+
+
+def as_of_now(mlflow: "Mlflow", actor: Actor) -> Actor:
+    """An administrator as the server knows them at this moment; others as they are.
+
+    Args:
+        mlflow: asks as this person.
+
+    Raises:
+        SignedOut: the account is gone, or has another password.
+        DeckError: it cannot be found out.
+    """
+    if actor.kind != "mlflow" or not actor.administrator or mlflow.gateway.is_database:
+        return actor
+    return replace(actor, administrator=mlflow.whoami().administrator)
 
 
 def _get(client: "MlflowClient", path: str, params: Mapping[str, str]) -> Mapping[str, Any]:

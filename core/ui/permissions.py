@@ -80,7 +80,7 @@ def everybody() -> None:
     if not found.rows:
         empty(t("permissions.none"), "deployed_code")
         return
-    free = sum(bool(row.others) for row in found.rows)
+    free = sum(bool(row.granted) for row in found.rows)
     st.markdown(
         t("permissions.count", n=free, of=formats.count(len(found.rows)),
           accounts=formats.count(found.accounts))
@@ -96,13 +96,11 @@ def everybody() -> None:
 
 
 def _counts(row: Row) -> dict[str, str]:
-    others = row.others
-    by = {source: [h for h in others if h.source == source] for source in Source}
-    granted = by[Source.GRANT] + by[Source.ROLE]
+    by = {source: [h for h in row.others if h.source == source] for source in Source}
     return {
         "model": row.model,
-        "others": formats.count(len(others)),
-        "granted": formats.count(len(granted)),
+        "others": formats.count(len(row.others)),
+        "granted": formats.count(len(by[Source.GRANT] + by[Source.ROLE])),
         "default": formats.count(len(by[Source.DEFAULT])),
         "administrators": formats.count(len(by[Source.ADMINISTRATOR] + by[Source.WORKSPACE])),
     }

@@ -13,6 +13,7 @@ from core.errors import Conflict, InvalidInput, NotAllowed
 from core.ledger import now
 from core.ledger.chain import Entry, Line, append
 from core.mlflow_api import ids
+from core.mlflow_api.permissions import as_of_now
 from core.registry.desk import Desk
 from core.registry.policy import Policy
 from core.registry.requests import rows
@@ -61,10 +62,11 @@ def acting(desk: Desk, request_id: str, action: str) -> Iterator[Act]:
     """
     request = present(desk, request_id)
     permission = desk.permissions.on_model(desk.actor, request.model)
+    actor = as_of_now(desk.mlflow, desk.actor)
     with desk.ledger.transaction(t("requests.recording")) as connection:
         request = rows.read(connection, request_id, lock=True)
         policy = policy_today(desk, request)
-        refusal = against(action, request, desk.actor, permission, policy, now())
+        refusal = against(action, request, actor, permission, policy, now())
         if refusal is not None:
             kind = NotAllowed if refusal.person else Conflict
             raise kind(refusal.why, t("requests.not_allowed_next"))
