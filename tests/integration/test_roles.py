@@ -13,8 +13,8 @@ from core.registry.requests import Request, acting, asking, binding, direct
 from tests.roles import ACTIONS, ROLES, Case, Role, World, found
 
 # Columns are the roles of tests.roles, rows the actions: x may, . may not. What one asked for one
-# may stop whatever became of one's rights. Where no right is asked for, whose session is over is let
-# through here: they get no deck to do it with, which is tested where people sign in.
+# may stop whatever became of one's rights. Where no right is asked for, whose session is over is
+# let through here: they get no deck to do it with, which is tested where people sign in.
 SPECIFIED = """
                    nob rea use edi man dec bli ask mak adm ser rev exp
 see_request         .   x   x   x   x   x   .   x   x   x   x   .   .
