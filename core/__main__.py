@@ -13,6 +13,7 @@ from core import logs
 from core.errors import DeckError
 from core.mlflow_api.credentials import take_over
 from core.people import require_safe_identity
+from core.people.oidc import require_provider, secrets_file
 from core.processes import ROOT
 from core.settings import BadSetting, Settings, load, require_home
 from core.texts import t
@@ -46,6 +47,7 @@ def main(arguments: list[str]) -> int:
 def run(settings: Settings) -> NoReturn:
     """Become the page server."""
     require_safe_identity(settings, settings.host)
+    require_provider(settings)
     hosts = dict.fromkeys(["localhost", "127.0.0.1", settings.host, *settings.allowed_hosts])
     flags: list[tuple[str, object]] = [
         ("server.address", settings.host),
@@ -53,6 +55,8 @@ def run(settings: Settings) -> NoReturn:
         ("server.maxUploadSize", settings.upload_mb),
         *(("server.allowedHosts", host) for host in hosts),
     ]
+    if settings.identity == "oidc":
+        flags.append(("secrets.files", secrets_file(settings)))
     # Streamlit reads .streamlit/config.toml from the folder it stands in.
     os.chdir(ROOT)
     command = [sys.executable, "-m", "streamlit", "run", "app.py"]

@@ -85,6 +85,17 @@ class Settings(BaseSettings):
     session_idle_minutes: int = Field(
         default=60, ge=1, le=10_080, description="Minutes without a visit that end a session."
     )
+    oidc_name_claim: str = Field(
+        default="email",
+        min_length=1,
+        description="Claim of the identity provider that holds a person's name; email counts only "
+        "where the provider verified it.",
+    )
+    oidc_groups_claim: str = Field(
+        default="groups",
+        min_length=1,
+        description="Claim of the identity provider that holds a person's groups.",
+    )
     desk_file: Path | None = Field(
         default=None,
         description="YAML file with the ladder, groups, deciders and gates. Empty: HOME/desk.yaml "

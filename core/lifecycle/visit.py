@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from hashlib import sha256
 
 from core.lifecycle.deck import Deck
 from core.mlflow_api import Mlflow
 from core.mlflow_api.permissions import MlflowPermissions, asking
 from core.people import Actor, Permission, Permissions
+from core.people.oidc import OidcPermissions, level_on
 
 
 class Present:
@@ -50,5 +52,24 @@ def deck_of(
         account=base.mlflow,
         actor=actor,
         permissions=Present(permissions, look),
+        visit=visit,
+    )
+
+
+def deck_of_provider(base: Deck, actor: Actor) -> Deck:
+    """The parts for somebody whom an identity provider vouches for, with the rights that the
+    desk's file gives.
+
+    Args:
+        base: Modeldeck's own parts, which ask MLflow for everybody.
+    """
+    granted = base.rules.permissions
+    visit = sha256(repr((base.rules.digest, sorted(actor.groups), granted)).encode()).hexdigest()
+    return replace(
+        base,
+        mlflow=base.mlflow.limited(lambda name: level_on(granted, actor, name)),
+        account=base.mlflow,
+        actor=actor,
+        permissions=OidcPermissions(granted, lambda i: base.mlflow.tracking.experiment(i).name),
         visit=visit,
     )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from core.mlflow_api.artifacts import Artifacts
 from core.mlflow_api.credentials import Credential
 from core.mlflow_api.gateway import Deadlines, Gateway
+from core.mlflow_api.limited import Level
 from core.mlflow_api.registry import Registry
 from core.mlflow_api.tracking import Tracking
 from core.mlflow_api.whoami import Who, whoami
@@ -27,7 +28,13 @@ class Mlflow:
 
     def as_person(self, credential: Credential) -> "Mlflow":
         """The same server, asked with the credential of one account and no other."""
-        gateway = self.gateway.as_person(credential)
+        return self._through(self.gateway.as_person(credential))
+
+    def limited(self, level: Level) -> "Mlflow":
+        """The same server for somebody whose rights Modeldeck itself knows, not MLflow."""
+        return self._through(self.gateway.limited(level))
+
+    def _through(self, gateway: Gateway) -> "Mlflow":
         return Mlflow(
             gateway,
             self.tracking.through(gateway),

@@ -17,7 +17,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar, cast
 from urllib.parse import urlsplit
 
 import urllib3.exceptions as http
@@ -39,6 +39,7 @@ from core.errors import (
 )
 from core.mlflow_api import credentials
 from core.mlflow_api.credentials import Credential
+from core.mlflow_api.limited import Level, Limited
 from core.mlflow_api.pool import ContextPool
 from core.settings import without_user_info
 from core.texts import t
@@ -154,6 +155,7 @@ class Gateway:
         self._heard = _Heard()
         self._accounts = accounts
         self._credential: Credential | None = None
+        self._level: Level | None = None
 
     def as_person(self, credential: Credential) -> Self:
         """The same gateway, with its client, threads and breaker, for one account: every call
@@ -161,6 +163,17 @@ class Gateway:
         bound = copy.copy(self)
         bound.__dict__.update(_accounts=True, _credential=credential)
         return bound
+
+    def limited(self, level: Level) -> Self:
+        """The same gateway for somebody whose rights Modeldeck itself knows."""
+        bound = copy.copy(self)
+        bound.__dict__.update(_level=level)
+        return bound
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether only calls of MLflow's public client can be made, each after a look at rights."""
+        return self._level is not None
 
     def read(
         self,
@@ -333,8 +346,9 @@ class Gateway:
                 raise TimeoutError
 
     def _client_now(self) -> "MlflowClient":
-        assert self._heard.client is not None  # noqa: S101 - _open made it
-        return self._heard.client
+        client = self._heard.client
+        assert client is not None  # noqa: S101 - _open made it
+        return client if self._level is None else cast("MlflowClient", Limited(client, self._level))
 
     def _open(self, action: str) -> None:
         """Make the client; for a database that connects, and makes the tables of a new one."""

@@ -68,7 +68,7 @@ class ClientHistories:
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
-        self._in_bulk = not gateway.is_database
+        self._in_bulk = not gateway.is_database and not gateway.is_limited
 
     def whole(self, run_id: str, key: str) -> History:
         """All points of one metric of one run.
@@ -88,7 +88,7 @@ class ClientHistories:
         MLflow gives points by time, so that only those after the last are asked for. Where the last
         is not where it was, something was logged with an older time, and all is read again.
         """
-        if not len(known):
+        if not len(known) or self._gateway.is_limited:
             return self.whole(run_id, key)
         checked = ids.run_id(run_id)
         last = np.lexsort((known.steps, known.times))[-1]

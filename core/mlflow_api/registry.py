@@ -99,9 +99,7 @@ class Registry:
         )
         return [convert.model_version(v, {}) for v in page]
 
-    def version(
-        self, name: str, number: int, model: RegisteredModel | None = None
-    ) -> ModelVersion:
+    def version(self, name: str, number: int, model: RegisteredModel | None = None) -> ModelVersion:
         """One version with its aliases.
 
         Args:
@@ -258,9 +256,11 @@ class Registry:
 
     def _search(self, name: str | None, aliases: dict[str, int]) -> list[ModelVersion]:
         text = _name_filter(ids.model_name(name)) if name is not None else ""
-        rows = self._gateway.read(
-            t("mlflow.action.versions"), lambda c: version_rows(c, text), Kind.PAGE
-        )
+        rows = None
+        if not self._gateway.is_limited:
+            rows = self._gateway.read(
+                t("mlflow.action.versions"), lambda c: version_rows(c, text), Kind.PAGE
+            )
         if rows is not None:
             carriers = set(aliases.values())
             mine = (v for v in rows if name in (None, v.model))

@@ -16,6 +16,7 @@ from core.lifecycle.rules import held
 from core.lifecycle.supervisor import Supervisor
 from core.mlflow_api.credentials import take_over
 from core.people import require_safe_identity
+from core.people.oidc import require_provider
 from core.settings import BadSetting, Settings, load
 
 
@@ -26,6 +27,7 @@ def parts() -> dict[str, Any]:
         settings = load()
         require_safe_identity(settings, str(st.get_option("server.address") or ""))
         take_over(settings)
+        require_provider(settings)
         held(settings)
     except BadSetting as error:
         sys.exit(f"Modeldeck does not start.\n{error}")

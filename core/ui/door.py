@@ -8,13 +8,19 @@ from core.lifecycle.deck import Deck
 from core.lifecycle.rules import held
 from core.settings import Settings
 from core.texts import t
-from core.ui import visit
+from core.ui import provider, visit
 from core.ui.markup import md, safe
 
 
 def open_for(own: Deck) -> bool:
     """Whether pages may be run for whoever is at this tab; it counts as a visit."""
-    return own.settings.identity == "local" or visit.arrive(own.settings) is not None
+    match own.settings.identity:
+        case "local":
+            return True
+        case "oidc":
+            return provider.trouble(own.settings) is None
+        case _:
+            return visit.arrive(own.settings) is not None
 
 
 def who_is_here(here: Deck) -> None:
@@ -31,7 +37,7 @@ def who_is_here(here: Deck) -> None:
             t("signin.sign_out"),
             icon=":material/logout:",
             key="_sign_out",
-            on_click=visit.leave,
+            on_click=_leave,
             args=(here.settings,),
         )
     fault = held(here.settings).fault
@@ -39,8 +45,18 @@ def who_is_here(here: Deck) -> None:
         st.warning(safe(t("signin.rules_fault", fault=fault)))
 
 
+def _leave(settings: Settings) -> None:
+    if settings.identity == "oidc":
+        st.logout()
+    else:
+        visit.leave(settings)
+
+
 def closed(settings: Settings) -> None:
     """Nobody is signed in here: why, and the way in."""
+    if settings.identity == "oidc":
+        provider.closed(settings)
+        return
     why = visit.why_not(settings)
     st.info(safe(t(f"signin.ended.{why}")), title=t("signin.out_title"), icon=":material/lock:")
     way_in()
@@ -48,8 +64,11 @@ def closed(settings: Settings) -> None:
 
 def refused(own: Deck) -> None:
     """Something was refused because nobody is signed in here any more: the way in."""
-    visit.look_again(own)
-    way_in()
+    if own.settings.identity == "oidc":
+        provider.way_in()
+    else:
+        visit.look_again(own)
+        way_in()
 
 
 def way_in() -> None:

@@ -18,6 +18,7 @@ from core.people import Actor
 from core.people.sessions import End, Session, Sessions, key_of
 from core.settings import Settings
 from core.texts import t
+from core.ui import provider
 
 CHECK_SECONDS = 30.0
 """How old the knowledge may be that an account is there, while somebody reads."""
@@ -76,23 +77,21 @@ def present(base: Deck) -> Deck:
     Raises:
         SignedOut: nobody is.
     """
-    settings = base.settings
     if get_script_run_ctx(suppress_warning=True) is None:
         begun = _here.get()
         if begun is None:
             raise _signed_out(End.UNKNOWN)
         return begun
-    key = _tabs_key(settings)
-    session = sessions(settings).find(key) if key else None
-    if session is None:
-        raise _signed_out(why_not(settings))
-    deck = _deck(base, session)
+    deck = provider.deck(base) if base.settings.identity == "oidc" else _deck(base)
     _here.set(deck)
     return deck
 
 
-def _deck(base: Deck, session: Session) -> Deck:
-    known = sessions(base.settings)
+def _deck(base: Deck) -> Deck:
+    known, key = sessions(base.settings), _tabs_key(base.settings)
+    session = known.find(key) if key else None
+    if session is None:
+        raise _signed_out(why_not(base.settings))
     actor = Actor(
         session.name,
         "mlflow",
