@@ -30,6 +30,7 @@ PLACES = (
     Place("approvals", "registry", "approval"),
     Place("evidence", "registry", "balance", hidden=True),
     Place("permissions", "registry", "key"),
+    Place("migration", "registry", "move_down", hidden=True),
     Place("training", "train", "model_training"),
     Place("endpoints", "serve", "cell_tower"),
     Place("predict", "serve", "online_prediction"),
