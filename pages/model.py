@@ -11,11 +11,11 @@ found = look(asked("model"))
 head.draw(found.dossier)
 ladder.draw(found)
 drawn = versions.draw(found)
-if drawn is not None:
-    chosen, measured = drawn
+chosen, measured = drawn or (None, None)
+if chosen is not None and measured is not None:
     left, right = st.columns([3, 2], gap="large")
     with right:
         move.card(found.dossier, chosen, certain=found.certain)
     with left:
         version.details(found.dossier, chosen, measured)
-story.draw(found, drawn[1] if drawn else None)
+story.draw(found, chosen, measured)

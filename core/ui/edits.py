@@ -29,11 +29,11 @@ def describe(before: str, model: str, version: int | None = None) -> None:
         version: of this version; None for the registered model.
     """
     key = f"describe:{model}:{version or ''}"
-    seen = _seen(key, before, f"{key}:save")
+    seen = seen_before(key, before, f"{key}:save")
     # A text area keeps its text whatever comes later: another description gets another area.
     text_key = f"{key}:text:{fingerprint([seen])}"
     kept: str | None = st.session_state.get(f"{key}:kept")
-    _tell(key)
+    tell_refusal(key)
     with (
         st.popover(t("model.describe.label"), icon=":material/edit_note:"),
         st.form(f"{key}:form", border=False),
@@ -45,7 +45,7 @@ def describe(before: str, model: str, version: int | None = None) -> None:
             st.caption(t("model.describe.kept"))
         if st.form_submit_button(t("model.describe.save"), type="primary", key=f"{key}:save"):
             st.session_state[f"{key}:kept"] = text
-            with _writing(key):
+            with writing(key):
                 editing.describe(deck().desk, model, version, text, seen=seen)
             del st.session_state[f"{key}:kept"]
             said("model.describe.done")
@@ -59,8 +59,8 @@ def tags(present: Mapping[str, str], model: str, version: int | None = None) -> 
         version: of this version; None for the registered model.
     """
     key = f"tags:{model}:{version or ''}"
-    seen = _seen(key, dict(present), f"{key}:set", f"{key}:remove")
-    _tell(key)
+    seen = seen_before(key, dict(present), f"{key}:set", f"{key}:remove")
+    tell_refusal(key)
     with st.popover(t("model.tags.label", n=len(present)), icon=":material/tag:"):
         if present:
             made = {
@@ -72,19 +72,19 @@ def tags(present: Mapping[str, str], model: str, version: int | None = None) -> 
             name = (st.text_input(t("model.tags.key"), key=f"{key}:name") or "").strip()
             value = st.text_input(t("model.tags.value"), key=f"{key}:value") or ""
             if st.form_submit_button(t("model.tags.set"), type="primary", key=f"{key}:set"):
-                with _writing(key):
+                with writing(key):
                     editing.set_tag(deck().desk, model, version, name, value, seen=seen.get(name))
                 said("model.tags.was_set", key=name)
         if present:
             with st.form(f"{key}:remove_form", border=False):
                 gone = st.selectbox(t("model.tags.which"), list(present), key=f"{key}:gone")
                 if st.form_submit_button(t("model.tags.remove"), key=f"{key}:remove") and gone:
-                    with _writing(key):
+                    with writing(key):
                         editing.delete_tag(deck().desk, model, version, gone, seen=seen.get(gone))
                     said("model.tags.removed", key=gone)
 
 
-def _seen(key: str, now: T, *buttons: str) -> T:
+def seen_before(key: str, now: T, *buttons: str) -> T:
     """What the person saw: where one of the buttons was pressed, what the run before drew."""
     pressed = any(st.session_state.get(button) for button in buttons)
     seen: T = st.session_state.get(f"{key}:seen", now) if pressed else now
@@ -92,7 +92,7 @@ def _seen(key: str, now: T, *buttons: str) -> T:
     return seen
 
 
-def _tell(key: str) -> None:
+def tell_refusal(key: str) -> None:
     """Why the last attempt was refused, where it was."""
     told: Conflict | None = st.session_state.pop(f"{key}:told", None)
     if told is not None:
@@ -100,7 +100,9 @@ def _tell(key: str) -> None:
 
 
 @contextmanager
-def _writing(key: str) -> Iterator[None]:
+def writing(key: str) -> Iterator[None]:
+    """Around a write: a refusal is told beside the present state, and what is remembered of MLflow
+    is read anew."""
     try:
         yield
     except Conflict as conflict:

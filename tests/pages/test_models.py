@@ -63,8 +63,10 @@ def confirm(app: AppTest, version: int, comment: str = "", model: str = "wine") 
 
 
 def plan(app: AppTest) -> list[str]:
-    """The planned steps as drawn, without icons and escapes."""
-    steps = (m.value for m in app.markdown if m.value.startswith(":material/"))
+    """The steps planned on the card as drawn, without icons and escapes."""
+    drawn = [m.value for m in app.markdown]
+    card = drawn[drawn.index("**This will change**") :] if "**This will change**" in drawn else []
+    steps = (text for text in card if text.startswith(":material/"))
     return [s.split(": ", 1)[1].replace("\\", "") for s in steps if "→" in s or "taken" in s]
 
 
