@@ -12,6 +12,7 @@ from core.errors import Conflict, DeckError, NotFound
 from core.ledger import Ledger, leases, now
 from core.lifecycle.deck import Deck
 from core.lifecycle.evidence import Stopped, Work, gather
+from core.lifecycle.visit import current
 from core.people import Actor
 from core.registry import requests
 from core.registry.gates import judge, needs
@@ -102,16 +103,20 @@ class DeskKeeper:
     """
 
     def __init__(self, deck: Deck, owner: str) -> None:
-        self._deck = as_worker(deck)
+        self._given = deck
         self._owner = owner
         self._closing = threading.Event()
-        desk = self._deck.desk
         self._tasks: Mapping[str, tuple[float, Callable[[], object]]] = {
-            "expire": (_EXPIRE_SECONDS, lambda: requests.expire(desk)),
-            "settle": (_SETTLE_SECONDS, lambda: requests.settle(desk)),
+            "expire": (_EXPIRE_SECONDS, lambda: requests.expire(self._deck.desk)),
+            "settle": (_SETTLE_SECONDS, lambda: requests.settle(self._deck.desk)),
             "approved": (_APPROVED_SECONDS, self._carry_out_approved),
         }
         self._rests_until: dict[str, float] = {}
+
+    @property
+    def _deck(self) -> Deck:
+        # The rules may have changed since the worker began.
+        return as_worker(current(self._given))
 
     @property
     def timers(self) -> Mapping[str, float]:

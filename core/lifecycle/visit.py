@@ -5,6 +5,7 @@ from dataclasses import replace
 from hashlib import sha256
 
 from core.lifecycle.deck import Deck
+from core.lifecycle.rules import held
 from core.mlflow_api import Mlflow
 from core.mlflow_api.permissions import MlflowPermissions, asking
 from core.people import Actor, Permission, Permissions
@@ -34,24 +35,37 @@ class Present:
         return self._permissions.on_experiment(actor, experiment_id)
 
 
+def current(own: Deck) -> Deck:
+    """Modeldeck's own parts, with the rules that hold now and the rights that come from them."""
+    rules = held(own.settings).rules
+    permissions: Permissions = own.permissions
+    if own.settings.identity == "mlflow":
+        permissions = MlflowPermissions(asking(own.service.gateway), own.settings.service_user)
+    elif own.settings.identity == "oidc":
+        mlflow = own.service
+        permissions = OidcPermissions(
+            rules.permissions, lambda experiment: mlflow.tracking.experiment(experiment).name
+        )
+    return replace(own, rules=rules, permissions=permissions)
+
+
 def deck_of(
     base: Deck, mlflow: Mlflow, actor: Actor, visit: str, look: Callable[[], object]
 ) -> Deck:
     """The parts for an account of the MLflow server.
 
     Args:
-        base: Modeldeck's own parts, which ask with the service account.
+        base: Modeldeck's own parts, current, which ask with the service account.
         mlflow: asks with the person's credential.
         visit: tells this sign-in from others.
         look: as for ``Present``.
     """
-    permissions = MlflowPermissions(asking(base.mlflow.gateway), base.settings.service_user)
     return replace(
         base,
         mlflow=mlflow,
         account=base.mlflow,
         actor=actor,
-        permissions=Present(permissions, look),
+        permissions=Present(base.permissions, look),
         visit=visit,
     )
 
@@ -61,7 +75,7 @@ def deck_of_provider(base: Deck, actor: Actor) -> Deck:
     desk's file gives.
 
     Args:
-        base: Modeldeck's own parts, which ask MLflow for everybody.
+        base: Modeldeck's own parts, current, which ask MLflow for everybody.
     """
     granted = base.rules.permissions
     visit = sha256(repr((base.rules.digest, sorted(actor.groups), granted)).encode()).hexdigest()
@@ -70,6 +84,5 @@ def deck_of_provider(base: Deck, actor: Actor) -> Deck:
         mlflow=base.mlflow.limited(lambda name: level_on(granted, actor, name)),
         account=base.mlflow,
         actor=actor,
-        permissions=OidcPermissions(granted, lambda i: base.mlflow.tracking.experiment(i).name),
         visit=visit,
     )

@@ -2,13 +2,12 @@
 
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, TypeVar
 
 import streamlit as st
 
 from core.lifecycle.deck import Deck, open_deck
-from core.lifecycle.rules import held
+from core.lifecycle.visit import current
 from core.runs.mirror import Mirror, open_mirror
 from core.settings import load
 from core.ui import visit
@@ -32,7 +31,7 @@ def deck() -> Deck:
         SignedOut: people have accounts, and nobody is signed in here.
     """
     own = own_deck()
-    base = replace(own, rules=held(own.settings).rules)
+    base = current(own)
     return base if own.settings.identity == "local" else visit.present(base)
 
 

@@ -9,12 +9,14 @@ from typing import Self
 
 import pytest
 from mlflow import MlflowClient
-from playwright.sync_api import Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
 from core.texts import t
+from tests.browser.conftest import Watch
 from tests.servers import ModeldeckApp, Server, clean_environment, free_port
 
 PATIENCE = 30_000
+STYLES = "https://cdn.jsdelivr.net/npm/@picocss/pico@2/css/pico.min.css"
 PEOPLE = [
     {"sub": "1", "email": "mia@x.example", "email_verified": True, "groups": ["churn", "leads"]},
     {"sub": "2", "email": "nil@x.example", "email_verified": True},
@@ -87,6 +89,14 @@ server_metadata_url = "{provider.url}/.well-known/openid-configuration"
                 client.create_experiment(name, artifact_location=str(home / "artifacts"))
                 client.create_registered_model(name)
             yield Stage(app)
+
+
+@pytest.fixture(autouse=True)
+def styles_of_the_provider(context: BrowserContext, watch: Watch) -> Iterator[None]:
+    """The provider's own pages ask for a style sheet far away: they get none."""
+    context.route(STYLES, lambda route: route.abort())
+    yield
+    watch.outside[:] = [url for url in watch.outside if url != STYLES]
 
 
 def test_a_person_of_the_provider_signs_in_sees_their_own_and_signs_out(

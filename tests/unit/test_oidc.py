@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from core.lifecycle.visit import deck_of_provider
 from core.people import Actor, Permission
 from core.people.oidc import (
     SIGN_IN_SECONDS,
+    OidcPermissions,
     groups_of,
     is_fresh,
     level_on,
@@ -105,17 +107,26 @@ def test_the_start_names_what_the_provider_lacks(home: Path) -> None:
 # ------------------------------------------------------------------------------ a store
 
 
+def ruled(own: Deck, rules: Rules) -> Deck:
+    """Modeldeck's own parts where the desk's file says ``rules``."""
+    return replace(
+        own,
+        rules=rules,
+        permissions=OidcPermissions(
+            rules.permissions, lambda i: own.mlflow.tracking.experiment(i).name
+        ),
+    )
+
+
 @pytest.fixture
 def base(home: Path) -> Iterator[Deck]:
     """A store with experiments and models called churn-a, open-b and other."""
-    from dataclasses import replace
-
     opened = open_deck(load({"MODELDECK_HOME": str(home)}))
     for name in ("churn-a", "open-b", "other"):
         experiment = opened.mlflow.tracking.create_experiment(name)
         opened.mlflow.tracking.create_run(experiment, "one")
         opened.mlflow.registry.create_model(name)
-    yield replace(opened, rules=Rules(permissions=GRANTED))
+    yield ruled(opened, Rules(permissions=GRANTED))
     opened.mlflow.gateway.close()
     opened.ledger.close()
 
@@ -132,9 +143,7 @@ def test_each_sees_what_the_file_lets_them_see(base: Deck) -> None:
     all_ids = list(ids(base).values())
     seen = member.mlflow.tracking.search(all_ids, "").runs
     assert {r.experiment_id for r in seen} == set(ids(member).values())
-    none_named = deck_of_provider(
-        Deck(base.settings, base.mlflow, base.ledger, base.actor, rules=Rules()), MEMBER
-    )
+    none_named = deck_of_provider(ruled(base, Rules()), MEMBER)
     assert ids(none_named) == {}
     assert none_named.mlflow.registry.models() == []
 
@@ -180,7 +189,7 @@ def test_whoever_may_edit_does_and_modeldeck_still_writes(base: Deck) -> None:
 
 
 def test_what_is_remembered_ends_with_the_rights(base: Deck) -> None:
-    less = Deck(base.settings, base.mlflow, base.ledger, base.actor, rules=Rules())
+    less = ruled(base, Rules())
     other = Actor(MEMBER.name, "oidc")
     scopes = {deck_of_provider(d, a).scope for d in (base, less) for a in (MEMBER, other)}
     assert len(scopes) == 4
