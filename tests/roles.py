@@ -293,6 +293,12 @@ def register_model(case: Case) -> None:
     register(case.deck.desk, case.run.id, source, f"{case.model}-new")
 
 
+def create_model(case: Case) -> None:
+    """Make a registered model without versions."""
+    case.act()
+    launch.create_model(case.deck, f"{case.model}-empty", "")
+
+
 def describe(case: Case) -> None:
     """Write a version's description."""
     case.act()
@@ -392,7 +398,7 @@ ACTIONS: Mapping[str, Callable[[Case], None]] = {
     for action in (
         see_request, ask, comment, withdraw_own, withdraw_other, recheck, approve, approve_own,
         reject, break_glass, roll_back, move, move_past, leave_past, set_alias, take_alias,
-        register_version, register_model, describe, tag, edit_card, start_endpoint,
+        register_version, register_model, create_model, describe, tag, edit_card, start_endpoint,
         stop_own_endpoint, stop_endpoint, predict, launch_job, launch_into, stop_job, load_sample,
         stop_worker, see_rights,
     )

@@ -68,6 +68,18 @@ def load_sample(deck: Deck) -> Job:
     return jobs.submit_sample(deck.ledger, deck.actor)
 
 
+def create_model(deck: Deck, name: str, about: str) -> None:
+    """Make a registered model without versions: an administrator's business, for MLflow would give
+    MANAGE to whoever makes one themselves. Others register a run's model under a new name.
+
+    Raises:
+        NotAllowed: the person is no administrator.
+        Conflict: there is one of that name.
+    """
+    require_administrator(deck, t("permissions.create"))
+    deck.service.registry.create_model(name, about)
+
+
 def start_endpoint(deck: Deck, model: str, version: int) -> Endpoint:
     """Ask for an endpoint of a version; the worker starts it.
 

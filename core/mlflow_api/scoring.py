@@ -29,6 +29,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from core.mlflow_api import calls
 from core.texts import t
 
 if TYPE_CHECKING:
@@ -130,6 +131,17 @@ def stamped(app: _Asgi, served: Identity) -> _Asgi:
     return stamp
 
 
+def noted(app: _Asgi, folder: Path) -> _Asgi:
+    """``app`` with the time of the last prediction that was asked for kept in ``folder``."""
+
+    async def note(scope: _Message, receive: _Receive, send: _Send) -> None:
+        if scope["type"] == "http" and scope["path"] == "/invocations":
+            calls.called(folder)
+        await app(scope, receive, send)
+
+    return note
+
+
 def _load(folder: Path, served: Identity) -> _Asgi:
     """The application that serves the model in ``folder``. Raises whatever the model raises."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -175,8 +187,9 @@ def _serve(app: _Asgi, listener: socket.socket, served: Identity, ready_file: Pa
         os._exit(0)
 
     signal.signal(signal.SIGTERM, leave)
+    calls.begin(ready_file.parent)
     config = uvicorn.Config(
-        stamped(app, served),
+        stamped(noted(app, ready_file.parent), served),
         access_log=False,
         lifespan="off",
         server_header=False,

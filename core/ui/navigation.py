@@ -29,6 +29,7 @@ PLACES = (
     Place("model", "registry", "deployed_code_history", hidden=True),
     Place("approvals", "registry", "approval"),
     Place("evidence", "registry", "balance", hidden=True),
+    Place("retirement", "registry", "recycling"),
     Place("permissions", "registry", "key"),
     Place("migration", "registry", "move_down", hidden=True),
     Place("training", "train", "model_training"),

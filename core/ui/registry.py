@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from core.lifecycle.launch import create_model
 from core.registry import catalogue
 from core.registry.catalogue import Summary
 from core.registry.ladder import Ladder
@@ -60,7 +61,7 @@ def create() -> None:
             name = st.text_input(t("models.new.name"), key="model_new_name", max_chars=256)
             about = st.text_area(t("models.new.description"), key="model_new_about", height=100)
             if st.form_submit_button(t("models.new.create"), type="primary", key="model_new_do"):
-                deck().mlflow.registry.create_model(name.strip(), about.strip())
+                create_model(deck(), name.strip(), about.strip())
                 forget()
                 parts.done(md("models.new.done", name=name.strip()))
                 go("model", model=name.strip())

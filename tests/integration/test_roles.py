@@ -35,6 +35,7 @@ set_alias           .   .   .   x   x   .   .   .   .   x   x   .   .
 take_alias          .   .   .   .   .   .   .   .   .   .   .   .   .
 register_version    .   .   .   x   x   .   .   .   .   x   x   .   .
 register_model      .   .   .   x   x   .   .   .   .   x   x   .   .
+create_model        .   .   .   .   .   .   .   .   .   x   .   .   .
 describe            .   .   .   x   x   .   .   .   .   x   x   .   .
 tag                 .   .   .   x   x   .   .   .   .   x   x   .   .
 edit_card           .   .   .   x   x   .   .   .   .   x   x   .   .

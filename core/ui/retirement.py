@@ -1,0 +1,204 @@
+"""Parts of the page of retirement."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import streamlit as st
+
+from core import formats
+from core.lifecycle import retirement
+from core.lifecycle.retirement import MOST_ASKED, Asked, Findings, Served
+from core.registry.retirement import Candidate, Reason
+from core.texts import t
+from core.ui import runs
+from core.ui.deck import deck, forget, read
+from core.ui.markup import md, safe, visible
+from core.ui.navigation import link
+from core.ui.parts import empty, table_of_links, when
+
+DAYS = (30, 90, 180, 365)
+MOST_SHOWN = 500
+COLUMNS = ("model", "rung", "reasons", "age", "breaks")
+_ASKED = "retire_asked"
+
+
+def filters(models: Sequence[str]) -> tuple[int, str, list[Reason]]:
+    """How many days are too long, one model or "" for all, and the reasons wanted."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        days = st.selectbox(
+            t("retirement.days"), DAYS, index=1, key="days", bind="query-params", width=170,
+            format_func=lambda n: t("retirement.n_days", n=n),
+        )  # fmt: skip
+        chosen = st.selectbox(
+            t("retirement.model"), ["", *models], key="retire_model", width=260,
+            format_func=lambda name: visible(name) if name else t("retirement.all_models"),
+        )  # fmt: skip
+        names = {t(f"retirement.reason.{reason}"): reason for reason in Reason}
+        usual = [name for name, reason in names.items() if reason is not Reason.UNALIASED]
+        picked = st.pills(
+            t("retirement.reasons"), list(names), selection_mode="multi", default=usual,
+            key="retire_reasons",
+        )  # fmt: skip
+    return days, chosen or "", [names[name] for name in picked]
+
+
+def found(days: int) -> Findings:
+    """What could be retired, remembered for some seconds."""
+    with st.spinner(t("retirement.looking"), show_time=True):
+        return read("retirement", lambda: retirement.find(deck(), timedelta(days=days)), days)
+
+
+def models() -> list[str]:
+    """The registered models that can be chosen."""
+    return [model.name for model in read("models", deck().mlflow.registry.models)]
+
+
+def versions(here: Findings, model: str, reasons: Sequence[Reason]) -> None:
+    """The versions with one of the reasons, and the form that asks for those that are ticked."""
+    fitting = [
+        c for c in here.candidates if set(c.reasons) & set(reasons) and model in ("", c.facts.model)
+    ]
+    _limits(here)
+    _told()
+    if not fitting:
+        empty(t("retirement.none"), "recycling")
+        return
+    shown = fitting[:MOST_SHOWN]
+    if len(shown) < len(fitting):
+        st.caption(t("retirement.some", shown=len(shown), n=formats.count(len(fitting))))
+    ids = [f"{c.facts.model}/{c.facts.version}" for c in shown]
+    event = st.dataframe(
+        [_row(c) for c in shown],
+        column_config={name: t(f"retirement.column.{name}") for name in COLUMNS},
+        hide_index=True,
+        on_select="rerun",
+        selection_mode="multi-row",
+        # Positions move when a row is added; a key of the ids lets go of the ticks then.
+        key=f"retire_{runs.fingerprint(ids)}",
+        height=min(38 + 35 * len(shown), 460),
+        alt=t("retirement.alt"),
+    )
+    _ask(here, [shown[i] for i in event["selection"]["rows"] if i < len(shown)])
+
+
+def endpoints(served: Sequence[Served], days: int) -> None:
+    """Endpoints with their last call, those that nobody asks first."""
+    if not served:
+        st.caption(t("retirement.no_endpoints"))
+        return
+    idle = sum(one.idle for one in served)
+    st.markdown(t("retirement.endpoints_idle", n=idle, of=len(served), days=days))
+    rows = {}
+    for one in sorted(served, key=lambda s: not s.idle):
+        rows[one.endpoint.id] = {
+            "name": one.endpoint.name,
+            "called": _called(one),
+            "since": when(one.endpoint.ready_at),
+            "by": one.endpoint.requested_by,
+        }
+    names = ("name", "called", "since", "by")
+    table_of_links(
+        "endpoint", rows, {n: t(f"retirement.column.{n}") for n in names}, t("retirement.served")
+    )
+    link("endpoints", t("retirement.to_endpoints"), icon=":material/cell_tower:")
+
+
+def _row(one: Candidate) -> dict[str, object]:
+    facts = one.facts
+    return {
+        "model": visible(f"{facts.model} v{facts.version}"),
+        "rung": visible(facts.rung.name),
+        "reasons": visible("; ".join(_reason(one, reason) for reason in one.reasons)),
+        "age": when(facts.changed_at),
+        "breaks": visible(_breaks(one)) or formats.NONE,
+    }
+
+
+def _reason(one: Candidate, reason: Reason) -> str:
+    facts = one.facts
+    if reason is Reason.STALE:
+        return t("retirement.why.stale", ago=_ago(facts.changed_at))
+    if reason is Reason.SUPERSEDED and one.by is not None:
+        return t("retirement.why.superseded", version=one.by)
+    if reason is Reason.SUPERSEDED:
+        return t("retirement.why.held", rungs=", ".join(facts.held))
+    return t(f"retirement.why.{reason}")
+
+
+def _breaks(one: Candidate) -> str:
+    words = [t("retirement.breaks.alias", alias=alias) for alias in one.facts.aliases]
+    for service in one.facts.services:
+        last = t("retirement.last", ago=_ago(service.called_at)) if service.called_at else (
+            t("retirement.never" if service.known else "retirement.unknown")
+        )  # fmt: skip
+        words.append(t("retirement.breaks.endpoint", id=service.endpoint[:6], last=last))
+    if one.facts.rung.exclusive:
+        words.append(t("retirement.breaks.rung", rung=one.facts.rung.name))
+    return "; ".join(words)
+
+
+def _called(one: Served) -> str:
+    if one.service.called_at is not None:
+        return when(one.service.called_at)
+    return t("retirement.never" if one.service.known else "retirement.unknown")
+
+
+def _ago(at: datetime | None) -> str:
+    return when(at)
+
+
+def _limits(here: Findings) -> None:
+    st.caption(
+        t("retirement.looked", n=formats.count(here.versions), models=formats.count(here.models))
+    )
+    if not here.whole_record:
+        st.caption(t("retirement.moves", n=formats.count(here.moves)))
+
+
+def _ask(here: Findings, picked: Sequence[Candidate]) -> None:
+    """The form that asks; it names what is ticked, and what would miss it."""
+    if not picked:
+        st.caption(t("retirement.tick"))
+        return
+    if len(picked) > MOST_ASKED:
+        st.warning(t("retirement.too_many", n=len(picked), most=MOST_ASKED))
+        return
+    missed = [c for c in picked if c.breaks]
+    with st.form("retire", border=True):
+        named = ", ".join(f"{c.facts.model} v{c.facts.version}" for c in picked[:8])
+        more = len(picked) - 8
+        st.markdown(
+            md("retirement.asks", names=named) if more <= 0
+            else md("retirement.asks_more", names=named, n=more)
+        )  # fmt: skip
+        for one in missed[:8]:
+            name = f"{one.facts.model} v{one.facts.version}"
+            st.warning(
+                md("retirement.would_break", name=name, what=_breaks(one)),
+                icon=":material/link_off:",
+            )
+        why = st.text_area(t("retirement.comment"), key="retire_why", height=90)
+        st.caption(t("retirement.nothing_deleted"))
+        sent = st.form_submit_button(
+            t("retirement.ask", n=len(picked)), type="primary", icon=":material/archive:"
+        )
+    if sent:
+        ids = [(c.facts.model, c.facts.version) for c in picked]
+        st.session_state[_ASKED] = retirement.ask_to_archive(deck(), ids, here.seen, why or "")
+        forget()
+        st.rerun()
+
+
+def _told() -> None:
+    """What came of the last asking."""
+    asked: list[Asked] = st.session_state.pop(_ASKED, [])
+    done = [one for one in asked if one.request is not None]
+    if done:
+        st.success(t("retirement.asked", n=len(done)), icon=":material/check_circle:")
+        link("approvals", t("retirement.to_approvals"), icon=":material/approval:")
+    for one in asked:
+        if one.request is None:
+            st.error(
+                f"**{safe(f'{one.model} v{one.version}')}**: {safe(one.why_not)}",
+                icon=":material/error:",
+            )
