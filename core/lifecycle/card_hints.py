@@ -21,7 +21,7 @@ def hints(model: RegisteredModel, lineage: Lineage | None, today: date) -> Mappi
     found["purpose"] = found["purpose"] or model.description
     found[REVIEW_DATE] = (today + REVIEW_AFTER).isoformat()
     if lineage is not None:
-        found["data"] = found["data"] or _data(lineage)
+        found["data"] = _data(lineage) or found["data"]
         found["owner"] = found["owner"] or (lineage.run.user if lineage.run else "")
     return {name: text.strip()[:LONGEST] for name, text in found.items() if text.strip()}
 

@@ -97,5 +97,6 @@ def _input(field: str, key: str, start: str) -> str:
             st.session_state[key] = date.fromisoformat(start) if start else None
         except ValueError:  # somebody wrote the tag by hand
             st.session_state[key] = None
-    day = st.date_input(title(field), key=key, format="YYYY-MM-DD")
+    st.date_input(title(field), key=key, format="YYYY-MM-DD")
+    day: date | None = st.session_state[key]
     return "" if day is None else day.isoformat()

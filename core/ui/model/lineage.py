@@ -15,7 +15,7 @@ from core.ui.markup import md, safe
 from core.ui.navigation import link
 
 MOST = 4
-_WIDTH = 235
+_WIDTH = 206
 
 
 def draw(version: ModelVersion) -> None:
@@ -25,25 +25,27 @@ def draw(version: ModelVersion) -> None:
                  version.run_id)  # fmt: skip
     for words in found.missing:
         st.caption(safe(words))
-    steps: list[tuple[str, str, Callable[[Lineage], None]]] = [
-        ("data", "database", _data),
-        ("code", "code", _code),
-        ("run", "science", _run),
-        ("version", "deployed_code", _version),
-        ("endpoint", "cell_tower", _endpoints),
-    ]
     with st.container(horizontal=True, gap="xsmall", vertical_alignment="center"):
-        for place, (name, icon, one) in enumerate(steps):
-            if place:
-                # Data and code both lead to the run.
-                st.markdown(":material/add:" if name == "code" else ":material/arrow_forward:",
-                            width="content")  # fmt: skip
-            with st.container(border=True, width=_WIDTH, gap="xsmall"):
-                st.markdown(f":material/{icon}: **{t(f'lineage.{name}')}**")
-                one(found)
+        with st.container(width=_WIDTH, gap="xsmall"):
+            _step("data", "database", _data, found)
+            _step("code", "code", _code, found)
+        for name, icon, draw_it in (
+            ("run", "science", _run),
+            ("version", "deployed_code", _version),
+            ("endpoint", "cell_tower", _endpoints),
+        ):
+            st.markdown(":material/arrow_forward:", width="content")
+            with st.container(width=_WIDTH):
+                _step(name, icon, draw_it, found)
     _copies(found)
     if found.run is not None:
         st.caption(t("lineage.said_by_run"))
+
+
+def _step(name: str, icon: str, draw_it: Callable[[Lineage], None], found: Lineage) -> None:
+    with st.container(border=True, gap="xsmall"):
+        st.markdown(f":material/{icon}: **{t(f'lineage.{name}')}**")
+        draw_it(found)
 
 
 def _data(found: Lineage) -> None:

@@ -7,13 +7,13 @@ import streamlit as st
 from core.mlflow_api.nouns import ModelVersion
 from core.texts import t
 from core.ui import parts
-from core.ui.model import card, chart, history, lineage
+from core.ui.model import card, chart, held, history, lineage
 from core.ui.model.look import Look
 from core.ui.model.measured import Measured, measure
 
 
 def draw(found: Look, chosen: ModelVersion | None, measured: Measured | None) -> None:
-    """A metric over the versions, the lineage of one, the model card, and the changes.
+    """A metric over the versions, who stood where, lineage, the model card, and the changes.
 
     Args:
         chosen: the version that is chosen; None where there are none.
@@ -22,6 +22,7 @@ def draw(found: Look, chosen: ModelVersion | None, measured: Measured | None) ->
     dossier = found.dossier
     tabs: dict[str, Callable[[], None]] = {
         "chart": lambda: chart.draw(dossier, measured or measure(())),
+        "held": lambda: held.draw(dossier),
         "lineage": lambda: _lineage(chosen),
         "card": lambda: card.draw(dossier.model, chosen),
         "history": lambda: history.draw(dossier),

@@ -1,0 +1,77 @@
+"""Who held which rung when: a chart, and the same as a table."""
+
+import pandas as pd
+import streamlit as st
+
+from core import charts
+from core.ledger import now
+from core.registry.catalogue import Dossier
+from core.registry.held import Span, lanes, spans
+from core.texts import t
+from core.ui import parts, runs
+from core.ui.markup import safe, visible
+from core.ui.model import ladder
+
+
+def draw(dossier: Dossier) -> None:
+    """The chart from the record, with the table below it."""
+    rows = ladder.recorded(dossier.model.name)
+    at = now()
+    found = spans(rows, dossier.state, dossier.ladder, at)
+    if not found:
+        parts.empty(t("model.held.none"), "timeline")
+        return
+    frame = pd.DataFrame(
+        {
+            "rung": [s.rung for s in found],
+            "lane": lanes(found, at),
+            "version": [s.version for s in found],
+            "since": [s.since for s in found],
+            "until": pd.Series([s.until for s in found], dtype=object),
+            "found": [s.known_since for s in found],
+            "by": [s.by for s in found],
+        }
+    )
+    order = tuple(rung.name for rung in reversed(dossier.ladder.rungs) if rung.exclusive)
+    figure, notes = charts.held_over_time(frame, order, at, st.context.timezone)
+    st.plotly_chart(figure, key="held_over_time")
+    st.caption(safe(notes.text))
+    _table(found[::-1])
+    if len(rows) >= ladder.RECORDED:
+        st.caption(t("model.held.newest", n=len(rows)))
+    st.caption(t("model.held.ours"))
+
+
+def _table(found: tuple[Span, ...]) -> None:
+    column = st.column_config
+    time = "YYYY-MM-DD HH:mm:ss"
+    zone = st.context.timezone
+    st.dataframe(
+        pd.DataFrame(
+            {
+                "rung": [s.rung for s in found],
+                "version": [t("models.v", version=s.version) for s in found],
+                "since": runs.instants([s.since.replace(microsecond=0) for s in found]),
+                "until": runs.instants(
+                    [s.until.replace(microsecond=0) if s.until else None for s in found]
+                ),
+                "by": [visible(s.by) or t("model.held.unknown") for s in found],
+                "how": [t(f"model.held.{_how(s)}") for s in found],
+            }
+        ),
+        hide_index=True, alt=t("model.held.alt"), placeholder="",
+        column_config={
+            "rung": column.TextColumn(t("model.column.stage"), width=110),
+            "version": column.TextColumn(t("model.column.version"), width=80),
+            "since": column.DatetimeColumn(t("model.held.since"), format=time, timezone=zone),
+            "until": column.DatetimeColumn(t("model.held.until"), format=time, timezone=zone),
+            "by": column.TextColumn(t("model.held.by"), width=140),
+            "how": column.TextColumn(t("model.held.how"), width="medium"),
+        },
+    )  # fmt: skip
+
+
+def _how(span: Span) -> str:
+    if span.known_since:
+        return "found_both" if span.known_until else "found_since"
+    return "found_until" if span.known_until else "recorded"
