@@ -6,6 +6,7 @@ import ssl
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from hashlib import sha256
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 
@@ -66,25 +67,29 @@ def send(
     address = resolve(target, extra)
     connection = _connection(target, address, timeout)
     over = threading.Event()
+    connected: socket.socket | None = None
 
     def cut() -> None:
         over.set()
-        if connection.sock is not None:
-            _shut(connection.sock)
+        # http.client lets go of its socket once the answer's head was read, and reads on.
+        sock = connected or connection.sock
+        if sock is not None:
+            _shut(sock)
 
     watch = threading.Timer(timeout, cut)
     watch.daemon = True
     watch.start()
     try:
         connection.connect()
+        connected = connection.sock
         if over.is_set():
             raise TimeoutError
         connection.request("POST", target.path, body, {**headers, **_OWN})
-        answer = connection.getresponse()
-        answer.read(_ANSWER_BYTES)
-        if over.is_set():
-            raise TimeoutError
-        status = answer.status
+        with closing(connection.getresponse()) as answer:
+            answer.read(_ANSWER_BYTES)
+            if over.is_set():
+                raise TimeoutError
+            status = answer.status
     except (OSError, HTTPException) as error:
         raise _failed(error, over.is_set()) from None
     finally:
