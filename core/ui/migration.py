@@ -1,11 +1,14 @@
 """Off the stages: the plan for all models or one, and the writing, with its progress and a stop."""
 
+import threading
 from collections.abc import Sequence
+from contextvars import copy_context
 
 import streamlit as st
 
 from core import formats
 from core.errors import DeckError
+from core.registry.desk import Desk
 from core.registry.migration import Migration, Writing, migrate, plan_all, without_stages
 from core.texts import t
 from core.ui import parts
@@ -14,9 +17,45 @@ from core.ui.markup import md, safe, visible
 from core.ui.navigation import asked
 
 MOST_ROWS = 1_000
-_ERRORS = "migration:errors"
+_JOB = "migration:job"
+_TURN = "migration:turn"
+_LOOK_SECONDS = 0.5
 _WORDS = 20
 """Versions that were not written and are named with their reasons."""
+
+
+class Job:
+    """The writing, in a thread of its own: it outlasts a rerun, and ends between two versions.
+
+    Args:
+        desk: whose decision it is.
+        chosen: what was planned.
+        of: how many versions that are, one or more.
+    """
+
+    def __init__(self, desk: Desk, chosen: Sequence[Migration], of: int) -> None:
+        self.of, self.done, self.place = of, 0, ""
+        self.errors: list[tuple[str, DeckError]] = []
+        self.defect: BaseException | None = None
+        self.stop = threading.Event()
+        self._desk, self._chosen = desk, chosen
+        context = copy_context()
+        self._thread = threading.Thread(target=context.run, args=(self._write,), daemon=True)
+        self._thread.start()
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more is written."""
+        return not self._thread.is_alive()
+
+    def _write(self) -> None:
+        try:
+            for at in migrate(self._desk, self._chosen, self.stop.is_set):
+                self.done, self.place = at.done, f"{at.model} v{at.version}"
+                if at.error is not None:
+                    self.errors.append((self.place, at.error))
+        except BaseException as error:  # noqa: BLE001 - raised where the page tells how it went
+            self.defect = error
 
 
 def plans() -> list[Migration]:
@@ -100,55 +139,67 @@ def _table(key: str, rows: list[dict[str, object]], of: int) -> None:
         st.caption(t("migration.shown", shown=shown, n=every))
 
 
+def working() -> bool:
+    """Draw how far the writing came, or how the last one went; whether it goes on."""
+    job: Job | None = st.session_state.get(_JOB)
+    if job is None:
+        return False
+    if job.ended:
+        _report(job)
+        return False
+    _watch(job)
+    return True
+
+
 def act(chosen: Sequence[Migration]) -> None:
-    """The button that writes it, and how the last writing went."""
-    _tell()
+    """The button that writes it, for those who may."""
+    if not deck().actor.administrator:
+        st.info(t("migration.not_allowed"), icon=":material/lock:")
+    elif any(one.writings for one in chosen):
+        _ask(chosen)
+
+
+def _ask(chosen: Sequence[Migration]) -> None:
     here = deck()
     n = sum(len(one.writings) for one in chosen)
-    if not here.actor.administrator:
-        st.info(t("migration.not_allowed"), icon=":material/lock:")
-        return
-    if not n:
-        return
     models = sum(bool(one.writings) for one in chosen)
     named = chosen[0].model if len(chosen) == 1 else t("migration.models", n=models)
+    turn = st.session_state.get(_TURN, 0)  # each question is a new one, and begins closed
     agreed = parts.confirm(
         t("migration.do", n=n), md("migration.sure", n=n, models=named, store=here.mlflow.address),
-        t("migration.agree"), "migration_do", icon="edit_note",
+        t("migration.agree"), f"migration_do_{turn}", icon="edit_note",
     )  # fmt: skip
     if agreed:
-        _write(chosen)
+        st.session_state[_TURN] = turn + 1
+        st.session_state[_JOB] = Job(here.desk, chosen, n)
+        st.rerun()
 
 
-def _write(chosen: Sequence[Migration]) -> None:
-    """Write, until done or stopped: the button's rerun ends this one between two versions."""
-    errors: list[tuple[str, DeckError]] = []
-    st.session_state[_ERRORS] = errors
-    with st.container(border=True):
-        bar = st.progress(0.0, t("migration.begins"))
-        st.button(t("migration.stop"), icon=":material/stop_circle:", key="migration_stop")
-    done = 0
-    try:
-        for at in migrate(deck().desk, chosen):
-            done = at.done
-            if at.error is not None:
-                errors.append((f"{at.model} v{at.version}", at.error))
-            place = safe(f"{at.model} v{at.version}", 80)
-            bar.progress(at.done / at.of, f"{at.done} / {at.of} · {place}")
-    finally:
-        forget()
-    parts.done(t("migration.done", n=done - len(errors)))
-    st.rerun()
+def _watch(job: Job) -> None:
+    @parts.live(_LOOK_SECONDS)
+    def look() -> None:
+        if job.ended:
+            forget()
+            st.rerun()
+        with st.container(border=True):
+            place = f" · {safe(job.place, 80)}" if job.place else ""
+            st.progress(job.done / job.of, f"{job.done} / {job.of}{place}")
+            st.button(
+                t("migration.stop"), icon=":material/stop_circle:", key="migration_stop",
+                on_click=job.stop.set, disabled=job.stop.is_set(),
+            )  # fmt: skip
+
+    look()
 
 
-def _tell() -> None:
-    errors: list[tuple[str, DeckError]] = st.session_state.get(_ERRORS, [])
-    if errors:
-        lines = [f"- {safe(name)}: {safe(error.what)}" for name, error in errors[:_WORDS]]
-        if len(errors) > _WORDS:
-            lines.append(f"- {t('migration.more', n=len(errors) - _WORDS)}")
-        st.warning(
-            "\n".join(lines),
-            title=t("migration.failed", n=len(errors)),
-            icon=":material/warning:",
-        )
+def _report(job: Job) -> None:
+    if job.defect is not None:
+        raise job.defect
+    n = job.done - len(job.errors)
+    st.success(t("migration.done", n=n), icon=":material/check_circle:")
+    if job.errors:
+        lines = [f"- {safe(name)}: {safe(error.what)}" for name, error in job.errors[:_WORDS]]
+        if len(job.errors) > _WORDS:
+            lines.append(f"- {t('migration.more', n=len(job.errors) - _WORDS)}")
+        title = t("migration.failed", n=len(job.errors))
+        st.warning("\n".join(lines), title=title, icon=":material/warning:")

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from core.errors import Conflict, NotAllowed
 from core.lifecycle.deck import Deck
@@ -15,6 +16,7 @@ from core.registry.record import record
 from core.registry.transitions import read_state
 from core.ui.deck import deck, forget
 from tests.pages.conftest import Open, Store, drawn
+from tests.waiting import until
 
 BARE = """\
 ladder:
@@ -54,6 +56,15 @@ def marks(here: Deck, model: str = "wine") -> dict[int, tuple[str, tuple[str, ..
     return {v.version: (v.stage, v.aliases, v.tags.get(LADDER.tag)) for v in versions}
 
 
+def write(app: AppTest) -> None:
+    """Agree, and wait until all is written."""
+    app.button(key="migration_do_0").click().run()
+    job = app.session_state["migration:job"]
+    until(lambda: job.ended, what="the end of the writing")
+    forget()
+    app.run()
+
+
 def test_aliases_and_tags_are_written_and_then_the_stages_go(
     staged: Deck, open_page: Open, home: Path
 ) -> None:
@@ -62,7 +73,8 @@ def test_aliases_and_tags_are_written_and_then_the_stages_go(
     assert "To write: 4 versions" in drawn(app)
     assert "Left as they are: 2 versions" in drawn(app)
     assert "the alias champion names one alone: decide which" in app.dataframe[1].value["why"][0]
-    app.button(key="migration_do").click().run()
+    write(app)
+    assert "4 versions were written." in drawn(app)
     assert rungs(staged) == before
     assert marks(staged) == {
         1: ("Archived", (), "Archived"),
@@ -81,7 +93,7 @@ def test_aliases_and_tags_are_written_and_then_the_stages_go(
     app = open_page("migration", model="wine")
     assert "The ladder does without stages" in drawn(app)
     assert "To write: 3 versions" in drawn(app)
-    app.button(key="migration_do").click().run()
+    write(app)
     assert rungs(staged) == before
     assert {stage for stage, _, _ in marks(staged).values()} == {"None"}
     # What nobody wrote down is not lost: the stage of these stays.
