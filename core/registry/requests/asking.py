@@ -34,7 +34,8 @@ def ask(
     """Ask that a version be moved to a rung; the worker checks it next.
 
     An older open request of the same person for the same rung and model is superseded. Those of
-    others stay, and are outdated once one of them is carried out.
+    others stay, and are outdated once one of them is carried out. On a rung for many versions
+    requests do not touch one another.
 
     Args:
         archive_existing: whether what stands there is archived; None: as the rules say.
@@ -163,7 +164,9 @@ def _write(desk: Desk, asked: Request, *, decides: bool = False) -> Request:
                 connection, asked, actor.name, Choice.APPROVE, asked.comment,
                 own_allowed=True, fingerprint="",
             )  # fmt: skip
-        for other in others:
+        # Where many may stand, one more does not take another's place.
+        rivals = others if desk.rules.ladder.rung(asked.rung).exclusive else []
+        for other in rivals:
             if other.requester == actor.name and other.state is not State.APPLYING:
                 words = t("requests.superseded", requester=actor.name, version=asked.version,
                           rung=asked.rung)  # fmt: skip

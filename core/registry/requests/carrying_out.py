@@ -105,7 +105,7 @@ def conclude(desk: Desk, request: Request, row: Transition | None) -> bool:
         line = entry(now_is, f"request.{'done' if done else 'failed'}", actor.name, actor.kind,
                      row.message, path_of(now_is), details)  # fmt: skip
         lines.append(append(connection, line))
-        if done:
+        if done and any(r.exclusive for r in desk.rules.ladder.rungs if r.name == now_is.rung):
             lines += _outdate_others(connection, now_is, actor)
     published(desk, lines)
     return True
