@@ -14,7 +14,7 @@ from core.mlflow_api.nouns import ModelVersion
 from core.registry import requests
 from core.registry.plan import ModelState, Seen, see
 from core.registry.record import record
-from core.registry.requests import Kind, Request
+from core.registry.requests import OPEN, Kind, Request, rows
 from core.registry.retirement import Candidate, Facts, Service, candidates
 from core.serving import endpoints
 from core.serving.endpoints import Endpoint
@@ -43,6 +43,8 @@ class Findings:
     candidates: tuple[Candidate, ...]
     seen: Mapping[tuple[str, int], Seen]
     """Model and version → how it stood, for a request to archive it."""
+    asked: frozenset[tuple[str, int]]
+    """Model and version of open requests to archive."""
     endpoints: tuple[Served, ...]
     versions: int
     """How many were looked at."""
@@ -75,10 +77,10 @@ def find(deck: Deck, idle: timedelta) -> Findings:
     ladder, at = deck.rules.ladder, now()
     models = deck.mlflow.registry.models()
     versions = deck.mlflow.registry.all_versions(models)
-    rows = record(deck.ledger, limit=MOST_MOVES + 1, store=deck.mlflow.address)
+    moves = record(deck.ledger, limit=MOST_MOVES + 1, store=deck.mlflow.address)
     held: dict[tuple[str, int], list[str]] = {}
     exclusive = {rung.name for rung in ladder.rungs if rung.exclusive}
-    for row in rows[:MOST_MOVES]:
+    for row in moves[:MOST_MOVES]:
         for number, place in row.before.items():
             if place.rung in exclusive:
                 held.setdefault((row.model, number), []).append(place.rung)
@@ -109,11 +111,16 @@ def find(deck: Deck, idle: timedelta) -> Findings:
     return Findings(
         tuple(candidates(facts, ladder, at, idle)),
         seen,
+        frozenset(
+            (request.model, request.version)
+            for request in rows.select(deck.ledger, store=deck.mlflow.address, states=OPEN)
+            if request.kind is Kind.ARCHIVE
+        ),
         tuple(served),
         len(versions),
         len(models),
-        min(len(rows), MOST_MOVES),
-        len(rows) <= MOST_MOVES,
+        min(len(moves), MOST_MOVES),
+        len(moves) <= MOST_MOVES,
     )
 
 

@@ -30,14 +30,14 @@ def filters(models: Sequence[str]) -> tuple[int, str, list[Reason]]:
             format_func=lambda n: t("retirement.n_days", n=n),
         )  # fmt: skip
         chosen = st.selectbox(
-            t("retirement.model"), ["", *models], key="retire_model", width=260,
+            t("retirement.model"), ["", *models], key="model", bind="query-params", width=260,
             format_func=lambda name: visible(name) if name else t("retirement.all_models"),
         )  # fmt: skip
         names = {t(f"retirement.reason.{reason}"): reason for reason in Reason}
         usual = [name for name, reason in names.items() if reason is not Reason.UNALIASED]
         picked = st.pills(
             t("retirement.reasons"), list(names), selection_mode="multi", default=usual,
-            key="retire_reasons",
+            key="reasons", bind="query-params",
         )  # fmt: skip
     return days, chosen or "", [names[name] for name in picked]
 
@@ -61,20 +61,23 @@ def versions(here: Findings, model: str, reasons: Sequence[Reason]) -> None:
     _limits(here)
     _told()
     if not fitting:
-        empty(t("retirement.none"), "recycling")
+        others = sum(model in ("", c.facts.model) for c in here.candidates)
+        empty(t("retirement.none_of_these", n=others) if others else t("retirement.none"),
+              "recycling")  # fmt: skip
         return
     shown = fitting[:MOST_SHOWN]
     if len(shown) < len(fitting):
         st.caption(t("retirement.some", shown=len(shown), n=formats.count(len(fitting))))
     ids = [f"{c.facts.model}/{c.facts.version}" for c in shown]
     event = st.dataframe(
-        [_row(c) for c in shown],
+        [_row(c, here) for c in shown],
         column_config={name: t(f"retirement.column.{name}") for name in COLUMNS},
         hide_index=True,
         on_select="rerun",
         selection_mode="multi-row",
-        # Positions move when a row is added; a key of the ids lets go of the ticks then.
-        key=f"retire_{runs.fingerprint(ids)}",
+        # Positions move when a row is added; a key of the ids lets go of the ticks then, and once
+        # they were asked for.
+        key=f"retire_{runs.fingerprint([*ids, str(sorted(here.asked))])}",
         height=min(38 + 35 * len(shown), 460),
         alt=t("retirement.alt"),
     )
@@ -103,12 +106,15 @@ def endpoints(served: Sequence[Served], days: int) -> None:
     link("endpoints", t("retirement.to_endpoints"), icon=":material/cell_tower:")
 
 
-def _row(one: Candidate) -> dict[str, object]:
+def _row(one: Candidate, here: Findings) -> dict[str, object]:
     facts = one.facts
+    asked = (facts.model, facts.version) in here.asked
+    words = [t("retirement.asked_already")] if asked else []
+    words += [_reason(one, reason) for reason in one.reasons]
     return {
         "model": visible(f"{facts.model} v{facts.version}"),
         "rung": visible(facts.rung.name),
-        "reasons": visible("; ".join(_reason(one, reason) for reason in one.reasons)),
+        "reasons": visible("; ".join(words)),
         "age": when(facts.changed_at),
         "breaks": visible(_breaks(one)) or formats.NONE,
     }
