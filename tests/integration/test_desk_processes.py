@@ -1,4 +1,4 @@
-"""A tenth of what `make soak` proves of the desk, by the same code: promotions at once, and killed."""
+"""A tenth of what `make soak` proves of the desk, by the same code: at once, and killed."""
 
 from typing import Any
 

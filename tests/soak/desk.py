@@ -26,10 +26,10 @@ from core.people import Actor
 from core.registry import record as transition_record
 from core.registry import transitions as path
 from core.registry.lease import Alone, HoldModel, model_lease
-from core.registry.plan import ModelState
+from core.registry.plan import ModelState, see
 from core.registry.policy import UnknownRegistrant
 from core.registry.record import State as Found
-from core.registry.requests import State, carry_out, carrying_out, rows, settle
+from core.registry.requests import State, ask, carry_out, carrying_out, checked, rows, settle
 from core.registry.transitions import read_state
 from core.settings import load
 from tests.promotions import approved, cheap_check, person, production, waiting
@@ -167,12 +167,14 @@ def _person(
     mine = (2 + 2 * number, 3 + 2 * number)
     for _ in range(rounds):
         gate.wait(PATIENCE)
-        held = in_production(read_state(deck.mlflow, model))
+        state = read_state(deck.mlflow, model)
         acts: Acts = []
         broken = ""
         try:
-            version = next(v for v in mine if v not in held)
-            request = waiting(me, model, version)
+            version = next(v for v in mine if v not in in_production(state))
+            seen = see(state, version, "Production", rules.ladder)
+            request = ask(me, model, version, "Production", "Better.", seen=seen)
+            request = checked(deck.ledger, request.id, cheap_check(me, state=state)(request))
             acts += [(request.id, "request.asked"), (request.id, "request.checked")]
             approved(decider, request)
             acts.append((request.id, "request.approved"))
