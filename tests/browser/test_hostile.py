@@ -4,7 +4,7 @@ import json
 import sys
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -24,10 +24,17 @@ from mlflow.entities import (
 from playwright.sync_api import Page, expect
 
 from core.ledger import Ledger
+from core.lifecycle.deck import open_deck
+from core.lifecycle.desk_keeper import DeskKeeper
+from core.people import Actor
+from core.registry import requests
+from core.registry.plan import see
+from core.registry.transitions import read_state
 from core.serving import endpoints
 from core.settings import load
 from core.texts import t
 from core.training import jobs
+from core.ui.approvals import VIEWS
 from core.ui.compare import WAYS
 from core.ui.navigation import PLACES
 from core.ui.run import SECTIONS
@@ -108,6 +115,7 @@ class Hostile:
     job: str
     endpoint: str
     file: str
+    request: str
 
     def queries(self, page: str) -> list[dict[str, str]]:
         """The links of one page that between them show all there is."""
@@ -121,6 +129,8 @@ class Hostile:
             ],
             "compare": [pair | {"chart": label} for label in COMPARE],
             "model": [{"model": self.model, "version": "1"}],
+            "approvals": [{"list": t(f"approvals.view.{name}")} for name in VIEWS],
+            "evidence": [{"request": self.request}],
             "training": [{"job": self.job}],
             "endpoints": [{"endpoint": self.endpoint}],
             "predict": [{"ask": self.endpoint}],
@@ -176,9 +186,28 @@ def _fill(app: ModeldeckApp, listener: Listener) -> Hostile:
     assert endpoint.open
     assert not ended.open
     ledger.engine.dispose()
+    request = _asked(app, listener)
     return Hostile(
-        app, experiment, (first, second), listener.name, job.id, endpoint.id, listener.file
+        app, experiment, (first, second), listener.name, job.id, endpoint.id, listener.file, request
     )
+
+
+def _asked(app: ModeldeckApp, listener: Listener) -> str:
+    """A request by somebody with a hostile name, checked and talked about."""
+    text, model = listener.text, listener.name
+    own = open_deck(load(app.environment))
+    here = replace(own, actor=Actor(text[:250], kind="mlflow"))
+    here.mlflow.registry.set_model_tag(model, "modeldeck.card.purpose", text)
+    seen = see(read_state(here.mlflow, model), 2, "Production", here.rules.ladder)
+    asked = requests.ask(here.desk, model, 2, "Production", text, seen=seen)
+    DeskKeeper(own, "hostile").check(asked.id)
+    requests.comment(here.desk, asked.id, text)
+    seen = see(read_state(here.mlflow, model), 2, "Staging", here.rules.ladder)
+    other = requests.ask(own.desk, model, 2, "Staging", text, seen=seen)
+    requests.withdraw(own.desk, other.id, text)
+    own.ledger.close()
+    own.mlflow.gateway.close()
+    return asked.id
 
 
 def _run(client: MlflowClient, experiment: str, listener: Listener, value: float) -> str:

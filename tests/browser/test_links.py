@@ -14,6 +14,11 @@ from mlflow import MlflowClient
 from playwright.sync_api import Locator, Page, expect
 
 from core.ledger import Ledger
+from core.lifecycle.deck import open_deck
+from core.lifecycle.desk_keeper import DeskKeeper
+from core.registry import requests as requests_of
+from core.registry.plan import see
+from core.registry.transitions import read_state
 from core.serving import endpoints
 from core.settings import load
 from core.texts import t
@@ -41,6 +46,7 @@ class Stage:
     store: SmallStore
     job: str
     endpoint: str
+    request: str
 
     def query(self, place: str) -> dict[str, str]:
         """A query that names something on that page."""
@@ -49,6 +55,8 @@ class Stage:
             "compare": {"runs": ",".join(self.store.runs)},
             "run": {"run": self.store.runs[0], "section": t("run.section.curves")},
             "model": {"model": self.store.model, "version": "1"},
+            "approvals": {"list": t("approvals.view.open"), "q": "wish"},
+            "evidence": {"request": self.request},
             "training": {"job": self.job},
             "endpoints": {"model": self.store.model, "version": "1"},
             "predict": {"ask": self.endpoint, "way": t("predict.ways.json")},
@@ -80,8 +88,20 @@ def stage(mlflow_server: MlflowServer, tmp_path_factory: pytest.TempPathFactory)
         run_id=store.runs[0], source="models:/m-1", restarts=0, host="127.0.0.1", port=9,
     )  # fmt: skip
     ledger.close()
-    yield Stage(app, store, job.id, endpoint.id)
+    yield Stage(app, store, job.id, endpoint.id, _asked(app, store))
     app.stop()
+
+
+def _asked(app: ModeldeckApp, store: SmallStore) -> str:
+    """A request that was checked: version 1 in version 2's place."""
+    here = open_deck(load(app.environment))
+    state = read_state(here.mlflow, store.model)
+    seen = see(state, 1, "Production", here.rules.ladder)
+    asked = requests_of.ask(here.desk, store.model, 1, "Production", "A wish", seen=seen)
+    DeskKeeper(here, "links").check(asked.id)
+    here.ledger.close()
+    here.mlflow.gateway.close()
+    return asked.id
 
 
 @pytest.fixture
@@ -173,6 +193,12 @@ BAD = [
     ("model?model=%00", NOT_USABLE),
     ("model?model=../../", NOT_USABLE),
     (f"model?model={LONG}", NOT_FOUND),
+    ("evidence?request=", NOT_FOUND),
+    (f"evidence?request={NOTHING}", NOT_FOUND),
+    (f"evidence?request={HUGE}", NOT_FOUND),
+    ("evidence?request=%00", NOT_FOUND),
+    ("evidence?request=../../", NOT_FOUND),
+    (f"evidence?request={LONG}", NOT_FOUND),
     (f"training?job={NOTHING}", NOT_FOUND),
     ("training?job=%00", NOT_FOUND),
     ("training?job=../../", NOT_FOUND),
@@ -181,7 +207,7 @@ BAD = [
 """A link, and the headline of what its page says."""
 
 
-@pytest.mark.parametrize("kind", ["run", "experiments", "model", "training"])
+@pytest.mark.parametrize("kind", ["run", "experiments", "model", "evidence", "training"])
 def test_a_link_to_nothing_finds_the_right_words(warm: Stage, page: Page, kind: str) -> None:
     for link, title in BAD:
         if link.startswith(f"{kind}?"):
@@ -206,6 +232,7 @@ def test_a_part_of_a_link_that_means_nothing_leaves_the_rest(
         f"experiments?experiment={store.experiment}&columns={value}&selected={value}",
         f"experiments?q={value}&state={value}",
         f"models?q={value}&view={value}",
+        f"approvals?q={value}&list={value}",
         f"model?model={store.model}&version={value}",
         f"endpoints?endpoint={value}&model={value}&version={value}",
         f"predict?ask={value}&way={value}",
