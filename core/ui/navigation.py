@@ -29,6 +29,7 @@ PLACES = (
     Place("model", "registry", "deployed_code_history", hidden=True),
     Place("approvals", "registry", "approval"),
     Place("evidence", "registry", "balance", hidden=True),
+    Place("ledger", "registry", "history_edu"),
     Place("retirement", "registry", "recycling"),
     Place("permissions", "registry", "key"),
     Place("migration", "registry", "move_down", hidden=True),
@@ -36,6 +37,7 @@ PLACES = (
     Place("endpoints", "serve", "cell_tower"),
     Place("predict", "serve", "online_prediction"),
     Place("processes", "system", "memory"),
+    Place("webhooks", "system", "webhook"),
     Place("welcome", "system", "waving_hand"),
 )
 

@@ -1,0 +1,18 @@
+"""The record: every request, decision and change; what stood where; and whether it holds."""
+
+import streamlit as st
+
+from core.texts import t
+from core.ui import parts
+from core.ui.ledger import lines, verifying
+
+parts.title(t("nav.title.ledger"), "history_edu", t("ledger.about"))
+record, verify = st.tabs(
+    [t("ledger.tab.record"), t("ledger.tab.verify")], key="ledger_tab", on_change="rerun"
+)
+if record.open:
+    with record:
+        lines.draw(lines.controls())
+if verify.open:
+    with verify:
+        verifying.draw()
