@@ -109,6 +109,9 @@ class Delivery:
     status: int | None
     """The HTTP status of the last answer."""
     message: str
+    action: str = ""
+    """What the line tells of; only ``history`` looks it up."""
+    model: str = ""
 
     @property
     def is_sample(self) -> bool:
@@ -244,7 +247,8 @@ def history(ledger: Ledger, webhook_id: str, limit: int = 100) -> list[Delivery]
     c = delivery_table.c
     when = sa.func.coalesce(c.last_at, c.next_at)
     query = (
-        sa.select(delivery_table)
+        sa.select(delivery_table, record_table.c.action, record_table.c.model)
+        .outerjoin(record_table, record_table.c.number == c.number)
         .where(c.webhook_id == webhook_id)
         .order_by(when.desc(), c.number.desc())
         .limit(limit)
@@ -336,4 +340,6 @@ def _webhook(row: Any) -> Webhook:
 
 
 def _delivery(row: Any) -> Delivery:
-    return Delivery(**{**row, "state": State(row["state"])})
+    found = {name: value for name, value in dict(row).items() if value is not None}
+    empty = {"last_at": None, "status": None}
+    return Delivery(**{**empty, **found, "state": State(row["state"])})
