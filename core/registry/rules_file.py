@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -92,7 +92,8 @@ def check(settings: Settings, file: Path | None = None) -> Reading:
     else:
         trouble = ()
     if file is None:
-        found = Reading(_built_in(gates), (), ())
+        alone = settings.identity == "local"
+        found = Reading(_built_in(gates), (), () if alone else (t("rules.nobody_decides"),))
     else:
         try:
             with file.open("rb") as opened:
@@ -212,8 +213,11 @@ class _File:
     def _rules(self) -> tuple[Rule, ...]:
         node = self._root.get("rules")
         if node is None:
-            held = [r for r in RULES.rules if self._rung(r.rung)]
-            return tuple(held)
+            if self._identity != "local":
+                self._read.warn(None, t("rules.nobody_decides"))
+            # On a ladder without Production the highest rung is what has to be asked for.
+            top = self._ladder.top.name
+            return tuple(replace(r, rung=self._rung(r.rung) or top) for r in RULES.rules)
         found: list[Rule] = []
         for item in self._read.items(node, "rules"):
             rule = self._rule(item)

@@ -109,6 +109,14 @@ def test_what_a_file_does_not_say_is_as_built_in(text: str) -> None:
     assert read("rules: []\n").rules == ()
 
 
+def test_on_a_ladder_without_production_its_highest_rung_must_be_asked_for() -> None:
+    live = "ladder: {rungs: [name: None, {name: Live, exclusive: true}, name: Archived]}"
+    rules = read(live)
+    assert [(r.rung, r.policy.approvals) for r in rules.rules] == [("Live", 1)]
+    assert "names nobody who decides" in warnings(live)[0]
+    assert warnings(live, "local") == []
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -241,10 +249,10 @@ def test_what_is_allowed_and_probably_not_meant() -> None:
     assert "decide has no effect" in warnings(rule("    decide: [anna]"))[0]
     assert "nobody may ask" in warnings(rule("    ask: []"))[0]
     assert "one person alone" in warnings(rule("    approvals: 2"), "local")[0]
-    entry = "permissions: [{who: everyone, models: '*', level: read}]"
+    entry = "rules: []\npermissions: [{who: everyone, models: '*', level: read}]"
     assert "it is for oidc alone" in warnings(entry)[0]
     assert warnings(entry, "oidc") == []
-    assert "the provider must name it" in warnings("administrators: group:x", "oidc")[0]
+    assert "the provider must name it" in warnings("rules: []\nadministrators: group:x", "oidc")[0]
     assert warnings(GOOD) == []
 
 
