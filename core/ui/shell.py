@@ -26,7 +26,7 @@ PICTURES = Path(__file__).parent
 # font server on the internet.
 st.set_page_config(page_icon=str(PICTURES / "icon.svg"), layout="wide")
 welcome = door.open_for(own_deck())
-chosen = st.navigation(pages(), position="sidebar" if welcome else "hidden")
+chosen = st.navigation(pages(), position="sidebar" if welcome else "hidden", expanded=True)
 st.set_page_config(page_title=f"{chosen.title} · {t('nav.app')}")
 st.logo(PICTURES / "logo.svg", size="large")
 if welcome:
