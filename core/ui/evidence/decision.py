@@ -18,7 +18,7 @@ from core.ui import approvals, errors, move, parts
 from core.ui.deck import deck, forget
 from core.ui.evidence.look import Look
 from core.ui.markup import md, safe, visible
-from core.ui.navigation import go
+from core.ui.navigation import go, link
 
 COMMENT_LENGTH = 5_000
 _CHOICES = {
@@ -158,6 +158,8 @@ def _facts(found: Look) -> None:
     if evidence is not None:
         said = f"{t('evidence_page.fact.digest')}: {brief.digest_said(evidence)}"
         st.caption(f":material/fingerprint: {safe(said)}")
+    link("ledger", t("evidence_page.open_ledger"), icon=":material/history_edu:",
+         model=request.model, q=request.id)  # fmt: skip
 
 
 def _talk(found: Look, base: str) -> None:

@@ -43,7 +43,7 @@ def head(found: Look) -> None:
 
 def _strip(request: Request) -> None:
     """Asked → checked → decided → done, with times."""
-    with st.container(border=True, horizontal=True, gap="large", key="evidence_strip"):
+    with st.container(border=True, horizontal=True, gap="medium"):
         for stop in brief.stops(request):
             icon, colour = _LOOKS[stop.look]
             name = t(f"evidence_page.stop.{stop.name}")
