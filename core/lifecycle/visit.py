@@ -22,16 +22,16 @@ class Present:
 
     def __init__(self, permissions: Permissions, look: Callable[[], object]) -> None:
         self._permissions = permissions
-        self._look = look
+        self._still_there = look
 
     def on_model(self, actor: Actor, model: str) -> Permission:
         """The person's level on a registered model."""
-        self._look()
+        self._still_there()
         return self._permissions.on_model(actor, model)
 
     def on_experiment(self, actor: Actor, experiment_id: str) -> Permission:
         """The same on an experiment."""
-        self._look()
+        self._still_there()
         return self._permissions.on_experiment(actor, experiment_id)
 
 
