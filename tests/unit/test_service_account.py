@@ -43,7 +43,8 @@ def test_a_credential_is_never_shown() -> None:
 
 
 def test_the_service_account(home: Path, file: Path) -> None:
-    assert service_account(settings_of(home, file)) == Credential("service", SECRET, signed_in=False)
+    ours = Credential("service", SECRET, signed_in=False)
+    assert service_account(settings_of(home, file)) == ours
     assert service_account(load({"MODELDECK_HOME": str(home)})) is None
 
 
