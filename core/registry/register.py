@@ -62,7 +62,7 @@ def register(desk: Desk, run_id: str, source: str, name: str, description: str =
 
     A version of the same model under the same name is found, not made twice, also after a reply
     that was lost. Modeldeck's own account writes it, for somebody who holds EDIT on the registered
-    model; a new one is made for whoever holds EDIT on the run's experiment.
+    model; a new one is made for whoever holds EDIT on the run's experiment and READ on that name.
 
     Args:
         source: the run's model, as ``source_of_model`` or ``source_of_folder`` gives it.
@@ -117,6 +117,8 @@ def _existing(desk: Desk, run: Run, name: str, source: str) -> ModelVersion | No
     try:
         registry.versions(name)
     except NotFound:
+        # Of a name that they may not even read it would not be theirs to see.
+        require_model(*person, name, Permission.READ)
         require_experiment(*person, run.experiment_id, Permission.EDIT)
         try:
             registry.create_model(name)

@@ -153,5 +153,4 @@ def _how(holder: Holder) -> str:
     every = "_every" if holder.pattern == "*" else ""
     if holder.kind.endswith("_version"):
         every = "_versions"
-    key = f"permissions.how.{holder.source}{every}"
-    return visible(t(key, role=holder.role) if holder.source is Source.ROLE else t(key))
+    return visible(t(f"permissions.how.{holder.source}{every}", role=holder.role))
