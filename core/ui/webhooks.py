@@ -9,7 +9,7 @@ from core.lifecycle import webhooks
 from core.lifecycle.deck import Deck
 from core.lifecycle.webhooks import Shown
 from core.lifecycle.webhooks.keeping import address
-from core.texts import has, t
+from core.texts import t
 from core.ui.deck import deck
 from core.ui.markup import md, safe, visible
 from core.ui.parts import confirm, done, when
@@ -29,7 +29,7 @@ def without_worker() -> None:
 def links_lead_to(here: Deck) -> None:
     """Where links in messages lead, as long as nobody said where people reach the pages."""
     if not here.settings.public_url:
-        st.info(md("webhooks.page.no_address", address=address(here.settings)),
+        st.info(t("webhooks.page.no_address", address=address(here.settings)),
                 icon=":material/link:")  # fmt: skip
 
 
@@ -98,18 +98,19 @@ def _card(one: Shown) -> None:
             st.badge(t(f"webhooks.count.{state}", n=n), color=_COLOURS[state])  # type: ignore[arg-type]
     groups = ", ".join(t(f"webhooks.group.{group}") for group in one.actions)
     st.caption(
-        md("webhooks.page.line", to=one.to, shape=t(f"webhooks.shape.{one.shape}"),
+        f"`{one.to}` · "
+        + md("webhooks.page.line", shape=t(f"webhooks.shape.{one.shape}"),
            groups=groups, models=one.models, by=one.made_by)
     )  # fmt: skip
     with st.container(horizontal=True, vertical_alignment="center"):
         if st.button(t("webhooks.page.test"), icon=":material/send:", key=f"webhook_test_{one.id}",
                      disabled=not one.enabled):  # fmt: skip
             webhooks.test(deck(), one.id)
-            st.rerun(scope="fragment")
+            st.rerun()
         word = "switch_off" if one.enabled else "switch_on"
         if st.button(t(f"webhooks.page.{word}"), key=f"webhook_{word}_{one.id}"):
             webhooks.enable(deck(), one.id, on=not one.enabled)
-            st.rerun(scope="fragment")
+            st.rerun()
         if confirm(
             t("webhooks.page.remove"), md("webhooks.page.remove_question", name=one.name),
             t("webhooks.page.remove_action"), key=f"webhook_remove_{one.id}",
@@ -148,7 +149,7 @@ def _history(one: Shown) -> None:
         if st.button(label, icon=":material/replay:", key=f"webhook_again_{delivery.id}",
                      disabled=not one.enabled):  # fmt: skip
             webhooks.redeliver(deck(), delivery.id)
-            st.rerun(scope="fragment")
+            st.rerun()
 
 
 def _row(delivery: Delivery) -> dict[str, object]:
@@ -170,6 +171,4 @@ def _row(delivery: Delivery) -> dict[str, object]:
 def _what(delivery: Delivery) -> str:
     if delivery.is_sample:
         return t("webhooks.page.sample")
-    key = f"webhooks.action.{delivery.action}"
-    words = t(key) if has(key) else delivery.action
-    return t("webhooks.page.line_of", number=delivery.number, words=words)
+    return t("webhooks.page.line_of", number=delivery.number, action=delivery.action)

@@ -52,7 +52,8 @@ def test_a_setting_that_is_no_network_is_refused_at_the_start() -> None:
     ["", "hook", "//h/x", "ftp://h/x", "file:///etc/passwd", "gopher://h", "http://", "https:///x",
      "http://h:0/", "http://h:99999/", "http://h:x/", "http://[::1", "http://h /x", "http://h\n/x",
      "http://h/\r\nHost: x", "http://h\\@evil/", "http://ada:pw@h/", "http://@h/", "http://h/ä",
-     "http://ä/", "javascript:alert(1)", "http://h/" + "x" * 2_000, "http://" + "x" * 70 + ".de/"],
+     "http://ä/", "http://a*b/", "http://a`b/", "http://[fe80::1%25eth0]/",
+     "javascript:alert(1)", "http://h/" + "x" * 2_000, "http://" + "x" * 70 + ".de/"],
 )  # fmt: skip
 def test_what_is_no_address_is_refused(url: str) -> None:
     with pytest.raises(InvalidInput):

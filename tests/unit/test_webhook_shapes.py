@@ -66,8 +66,8 @@ def test_links_lead_to_the_request_or_the_version() -> None:
 
 @pytest.mark.parametrize("shape", [Shape.SLACK, Shape.TEAMS])
 def test_a_message_says_who_what_and_where(shape: Shape) -> None:
-    told = json.dumps(sent(shape), ensure_ascii=False)
-    for words in ("grace", "approved", "v7", "Production", "fine", "line 12"):
+    told = " ".join(text for _, text in texts(sent(shape)))
+    for words in ("grace", "rent & co: Approved", "v7", "Production", "fine", "line 12"):
         assert words in told
 
 

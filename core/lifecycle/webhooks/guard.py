@@ -5,6 +5,7 @@ that answers otherwise a moment later is not asked.
 """
 
 import ipaddress
+import re
 import socket
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _RESOLVE_SECONDS = 5.0
 _LONGEST = 2_000
 _PORTS = {"http": 80, "https": 443}
+_HOST = re.compile(r"[A-Za-z0-9._:-]+")
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _UNICAST = ipaddress.IPv6Network("2000::/3")
 _MACHINES = tuple(
@@ -64,7 +66,7 @@ def parse(url: str) -> Target:
     plain = text.isascii() and text.isprintable() and " " not in text and "\\" not in text
     if not plain or len(text) > _LONGEST or port == 0:
         raise InvalidInput(t("webhooks.bad_url"), field="url")
-    if parts.scheme not in _PORTS or not host:
+    if parts.scheme not in _PORTS or not _HOST.fullmatch(host):
         raise InvalidInput(t("webhooks.bad_url"), field="url")
     if "@" in parts.netloc:
         raise InvalidInput(t("webhooks.user_info"), field="url")

@@ -12,7 +12,8 @@ from urllib.parse import urlencode
 from core.formats import shorten, visible
 from core.ledger.chain import Entry, Line
 from core.ledger.outbox import Shape
-from core.texts import has, t
+from core.registry.telling import sentence
+from core.texts import t
 
 _LONGEST = 2_000
 _CARD = "http://adaptivecards.io/schemas/adaptive-card.json"
@@ -111,19 +112,10 @@ def teams(title: str, text: str, footer: str, link: str) -> dict[str, Any]:
     return {"type": "message", "attachments": [card]}
 
 
-def sentence(entry: Entry) -> str:
-    """What happened, on one line: "ada approved v7 of rent → Production"."""
-    key = f"webhooks.action.{entry.action}"
-    words = t(key) if has(key) else entry.action
-    said = f"{entry.actor} {words}".strip()
-    if entry.model:
-        version = f"v{entry.version} " if entry.version else ""
-        said = (
-            f"{said}: {version}{t('webhooks.of')} {entry.model}"
-            if version
-            else (f"{said}: {entry.model}")
-        )
-    return _clean(f"{said} → {entry.rung}" if entry.rung else said, 300)
+def headline(entry: Entry) -> str:
+    """What happened, to what and by whom, on one line: "rent: Approved v7 → Production (ada)"."""
+    subject = f"{entry.model}: " if entry.model else ""
+    return _clean(f"{subject}{sentence(entry)} ({entry.actor})", 300)
 
 
 def _told(line: Line | None) -> tuple[str, str, str]:
@@ -132,7 +124,7 @@ def _told(line: Line | None) -> tuple[str, str, str]:
         return t("webhooks.test_title"), t("webhooks.test_text"), t("webhooks.from")
     entry = line.entry
     footer = t("webhooks.footer", number=line.number, hash=line.hash[:12])
-    return sentence(entry), _clean(entry.why, _LONGEST), footer
+    return headline(entry), _clean(entry.why, _LONGEST), footer
 
 
 def _clean(text: str, most: int) -> str:
