@@ -100,7 +100,7 @@ def test_a_check_gathers_judges_plans_and_freezes_it(deck: Deck, home: Path) -> 
     assert evidence.challenger.inputs is not None
     assert evidence.example is not None
     assert evidence.example.rows == 2
-    assert set(evidence.missing) == {"drift"}
+    assert evidence.missing == {}
     assert found.bound is not None
     assert (found.bound.digest, found.bound.digest_of) == (evidence.digest, "content")
     assert (found.bound.holders, found.bound.carrier, found.bound.standing) == ((2,), 2, "None")

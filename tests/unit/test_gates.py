@@ -326,6 +326,38 @@ def test_evidence_that_could_not_be_gathered_is_no_pass_and_says_why() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("part", "gate", "options"),
+    [
+        ("files", "code_in_artifact", {}),
+        ("signature", "code_in_artifact", {}),
+        ("signature", "signature_compatible", {}),
+        ("holder.signature", "signature_compatible", {}),
+        ("holder.pins", "environment", {}),
+        ("run", "metric_threshold", {"metric": "m", "at_least": 0}),
+        ("run", "age", {"training_days": 9}),
+        ("holder.run", "better_than_holder", {"metric": "m"}),
+        ("replicates", "better_than_holder", {"metric": "m"}),
+    ],
+)
+def test_what_was_not_read_does_not_pass_for_what_is_not_there(
+    part: str, gate: str, options: dict[str, Any]
+) -> None:
+    both = side(metrics={"m": 2.0}, inputs=(RADIUS,)), side(1, metrics={"m": 1.0}, inputs=(RADIUS,))
+    seen = evidence(*both, pins=Pins())
+    assert ask(gate, seen, **options).status is Status.PASS
+    unread = ask(gate, replace(seen, missing={part: "MLflow did not answer."}), **options)
+    assert unread.status is Status.UNKNOWN
+    assert "MLflow did not answer." in unread.reason
+    assert ("of the present version" in unread.reason) is part.startswith("holder.")
+
+
+def test_where_nobody_holds_the_rung_nothing_is_missed_for_a_comparison() -> None:
+    seen = evidence(missing={"run": "The version comes from no run.", "signature": "Unreadable."})
+    for gate, options in (("better_than_holder", {"metric": "m"}), ("signature_compatible", {})):
+        assert ask(gate, seen, **options).status is Status.NOT_NEEDED
+
+
 def broken(_seen: Evidence, _options: Any) -> Verdict:
     raise ZeroDivisionError("secret")
 
@@ -383,10 +415,11 @@ def test_only_what_the_gates_look_at_needs_to_be_gathered() -> None:
 
 def test_every_shipped_gate_has_a_title_fits_the_evidence_and_can_be_set() -> None:
     fields = set(Evidence.__dataclass_fields__)
+    parts = {"run", "replicates", "files", "signature"}
     assert len(all_gates()) == 9
     for name, gate in all_gates().items():
         assert has(f"gates.title.{name}")
-        assert gate.needs <= fields
+        assert {need.removeprefix("holder.") for need in gate.needs} <= fields | parts
         assert gate_options.kinds(gate) is not None
     for use in RULES.policy("any", "Production").gates:
         assert gate_options.faults(all_gates()[use.gate], use.options) == []

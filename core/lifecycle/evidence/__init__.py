@@ -118,7 +118,6 @@ def gather(
         )
     if challenger.requirements is None:
         found.missing.setdefault("pins", t("evidence.missing.no_requirements"))
-    found.missing["drift"] = t("evidence.missing.drift")
     evidence = Evidence(
         model=model,
         rung=ladder.rung(rung).name,

@@ -69,4 +69,4 @@ def _days(now: datetime, at: datetime | None) -> float | None:
     return None if at is None else max(0.0, (now - at).total_seconds() / _DAY)
 
 
-GATE = Gate("age", frozenset({"challenger"}), Options, decide)
+GATE = Gate("age", frozenset({"challenger", "run"}), Options, decide)

@@ -109,4 +109,9 @@ def _asked(options: Options) -> str:
     return t(f"gates.better.{key}", by=as_set(abs(options.by)))
 
 
-GATE = Gate("better_than_holder", frozenset({"challenger", "holder"}), Options, decide)
+GATE = Gate(
+    "better_than_holder",
+    frozenset({"challenger", "holder", "run", "holder.run", "replicates", "holder.replicates"}),
+    Options,
+    decide,
+)

@@ -46,4 +46,4 @@ def _fine(name: str, options: Options) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in options.allow)
 
 
-GATE = Gate("code_in_artifact", frozenset({"challenger"}), Options, decide)
+GATE = Gate("code_in_artifact", frozenset({"challenger", "files", "signature"}), Options, decide)

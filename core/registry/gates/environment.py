@@ -67,4 +67,4 @@ def _some(names: Iterable[str]) -> str:
     return t("gates.environment.more", names=cut, n=more) if more > 0 else cut
 
 
-GATE = Gate("environment", frozenset({"pins"}), Options, decide)
+GATE = Gate("environment", frozenset({"pins", "holder.pins"}), Options, decide)

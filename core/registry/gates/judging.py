@@ -66,10 +66,9 @@ def _verdict(use: "GateUse", evidence: Evidence, gates: Mapping[str, Gate]) -> V
         options = make(gate, use.options)
     except ValueError as error:
         return Verdict(Status.UNKNOWN, t("gates.bad_options", what=str(error)))
-    for part in sorted(gate.needs):
-        if part in evidence.missing:
-            why = evidence.missing[part]
-            return Verdict(Status.UNKNOWN, t("gates.missing", part=_part(part), why=why))
+    for part in _missing(gate, evidence):
+        why = evidence.missing[part]
+        return Verdict(Status.UNKNOWN, t("gates.missing", part=_part(part), why=why))
     try:
         verdict = gate.decide(evidence, options)
         return Verdict(Status(verdict.status), str(verdict.reason), dict(verdict.inputs))
@@ -78,7 +77,17 @@ def _verdict(use: "GateUse", evidence: Evidence, gates: Mapping[str, Gate]) -> V
         return Verdict(Status.UNKNOWN, t("gates.broke", error=type(error).__name__))
 
 
+def _missing(gate: Gate, evidence: Evidence) -> list[str]:
+    """What the gate needs and could not be gathered; nothing where it compares with nobody."""
+    found = sorted(gate.needs & set(evidence.missing))
+    alone = evidence.holder is None and "holder" in gate.needs and "holder" not in found
+    return [] if alone else found
+
+
 def _part(name: str) -> str:
+    of, _, part = name.rpartition(".")
+    if of == "holder":
+        return t("gates.of_holder", part=_part(part))
     return t(f"gates.part.{name}") if has(f"gates.part.{name}") else name
 
 

@@ -106,4 +106,9 @@ def _words(column: Column) -> str:
     return str(column.get("type")) + (f" {shape}" if shape else "")
 
 
-GATE = Gate("signature_compatible", frozenset({"challenger", "holder"}), Options, decide)
+GATE = Gate(
+    "signature_compatible",
+    frozenset({"challenger", "holder", "signature", "holder.signature"}),
+    Options,
+    decide,
+)
