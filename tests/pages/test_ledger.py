@@ -1,0 +1,112 @@
+"""The Ledger page: lines in words, filters, files, and whether the record holds."""
+
+import csv
+import io
+import json
+
+import pytest
+import sqlalchemy as sa
+
+from core.ledger import chain
+from core.lifecycle.deck import Deck
+from core.registry import requests
+from core.registry.requests import binding
+from core.ui.ledger import lines, saving
+from tests.pages.asked import asks, checks, read, visit_as, wine
+from tests.pages.conftest import HOSTILE, Open, Store
+
+ALL = lines.Wish(None, None, None, None, None, None)
+
+
+@pytest.fixture
+def here(own_store: Store) -> Deck:
+    return wine(own_store)
+
+
+def told(app: object) -> list[dict[str, object]]:
+    """The rows of the table."""
+    (frame,) = app.get("arrow_data_frame") or app.get("dataframe")  # type: ignore[attr-defined]
+    rows: list[dict[str, object]] = frame.value.to_dict("records")
+    return rows
+
+
+def test_nothing_is_on_record(here: Deck, open_page: Open) -> None:
+    app = open_page("ledger")
+    assert not app.exception
+    assert "Nothing is on record yet" in read(app)
+
+
+def test_the_lines_tell_the_story_newest_first(here: Deck, open_page: Open) -> None:
+    made = checks(here, asks(here, comment="Better on wet days."))
+    app = open_page("ledger")
+    assert not app.exception
+    rows = told(app)
+    assert [row["what"] for row in rows] == ["Checked v2 → Production", "Asked for v2 → Production"]
+    assert rows[1]["who"] == "anna"
+    assert rows[1]["why"] == "Better on wet days."
+    assert made.model == rows[1]["model"]
+
+
+def test_only_what_was_asked_for_is_listed(here: Deck, open_page: Open) -> None:
+    made = checks(here, asks(here))
+    requests.comment(here.desk, made.id, "Why so soon?")
+    assert [row["what"] for row in told(open_page("ledger", q="so soon"))] == [
+        "Commented on v2 → Production"
+    ]
+    assert [row["who"] for row in told(open_page("ledger", who="anna"))] == ["anna"]
+    app = open_page("ledger", kind="Changes of versions")
+    assert "No line matches." in read(app)
+
+
+def test_who_is_no_administrator_sees_the_models_that_they_may_read(
+    here: Deck, open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checks(here, asks(here))
+    entry = chain.Entry("webhook.made", "root")
+    with here.ledger.transaction("test") as connection:
+        chain.append(connection, entry)
+    assert "Set up a webhook" in [row["what"] for row in told(open_page("ledger"))]
+    visit_as(monkeypatch, "zoe")
+    assert "Set up a webhook" not in [row["what"] for row in told(open_page("ledger"))]
+
+
+def test_hostile_text_stays_text(here: Deck, open_page: Open) -> None:
+    checks(here, asks(here, comment=HOSTILE[:1000]))
+    app = open_page("ledger")
+    assert not app.exception
+    assert "\u202e" not in str(told(app))
+
+
+def test_a_spreadsheet_does_not_carry_a_comment_out(here: Deck) -> None:
+    asks(here, comment="=1+1")
+    rows = list(csv.DictReader(io.StringIO(saving.as_csv(ALL).decode("utf-8-sig"))))
+    assert rows[0]["why"] == "'=1+1"
+
+
+def test_the_saved_lines_can_be_hashed_again_and_name_the_head(here: Deck) -> None:
+    checks(here, asks(here))
+    *saved, last = [json.loads(line) for line in saving.as_lines(ALL).splitlines()]
+    before = chain.START
+    for row in saved:
+        assert row["previous"] == before
+        assert chain.link(row["number"], row["previous"], row["body"]) == row["hash"]
+        before = row["hash"]
+    assert last["head"] == f"{len(saved)}:{before}"
+
+
+def test_the_record_is_verified_and_a_changed_line_is_named(here: Deck, open_page: Open) -> None:
+    made = checks(here, asks(here))
+    requests.approve(here.desk, made.id, "Good.", binding=binding(made))
+    app = open_page("ledger")
+    app.session_state["ledger_tab"] = "Verify"
+    app.run()
+    app.button(key="verify").click().run()
+    assert not app.exception
+    assert "The record holds" in str([one.value for one in app.success])
+    with here.ledger.transaction("test") as connection:
+        for change in ("update", "delete"):
+            connection.execute(sa.text(f"DROP TRIGGER record_stays_{change}"))
+        connection.execute(sa.text("UPDATE record SET actor = 'eve' WHERE number = 2"))
+    app.button(key="verify").click().run()
+    assert "does not hold" in str([one.value for one in app.error])
+    assert "Line 2 was changed" in read(app)
