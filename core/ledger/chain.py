@@ -6,7 +6,7 @@ whoever verifies compares them.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -15,8 +15,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from core.ledger import now
+from core.ledger import Ledger, now
 from core.ledger.schema import record as table
+from core.texts import t
 
 START = "0" * 64
 """Stands where the first line names the hash before it."""
@@ -64,7 +65,10 @@ class Line:
 
 def append(connection: Connection, entry: Entry) -> Line:
     """Write one line, in the caller's transaction: what it tells of and the line stand or fall
-    together."""
+    together.
+
+    It comes last in the transaction: until its end nobody else can write a line.
+    """
     if connection.dialect.name == "postgresql":  # SQLite's transactions begin IMMEDIATE: alone
         connection.execute(sa.text("SELECT pg_advisory_xact_lock(:n)"), {"n": _LOCK})
     head = connection.execute(
@@ -102,3 +106,161 @@ def line_of(row: Any) -> Line:
     body = json.loads(row.body)
     at = datetime.fromisoformat(body.pop("at"))
     return Line(row.number, at, Entry(**body), row.previous, row.hash)
+
+
+@dataclass(frozen=True)
+class Head:
+    """How long the record was at a moment, and the hash of its last line then."""
+
+    count: int
+    hash: str
+    where: str = ""
+    """Where it was found, in words; "" for the ledger's own."""
+
+    def __str__(self) -> str:
+        """As it is written down outside the ledger."""
+        return f"{self.count}:{self.hash}"
+
+
+def head(ledger: Ledger) -> Head | None:
+    """The record's head; None where nothing is recorded."""
+    query = sa.select(table.c.number, table.c.hash).order_by(table.c.number.desc()).limit(1)
+    with ledger.transaction(t("record.reading")) as connection:
+        row = connection.execute(query).first()
+    return Head(row.number, row.hash) if row else None
+
+
+def line(ledger: Ledger, number: int) -> Line | None:
+    """One line by its number; None where there is none."""
+    with ledger.transaction(t("record.reading")) as connection:
+        row = connection.execute(sa.select(table).where(table.c.number == number)).first()
+    return line_of(row) if row else None
+
+
+def lines(
+    ledger: Ledger,
+    *,
+    store: str | None = None,
+    model: str | None = None,
+    models: Collection[str] | None = None,
+    request_id: str | None = None,
+    action: str | Collection[str] | None = None,
+    actor: str | None = None,
+    text: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    newest_first: bool = True,
+    after: int | None = None,
+    limit: int | None = 100,
+    offset: int = 0,
+) -> list[Line]:
+    """Lines of the record.
+
+    Args:
+        model: about this model only.
+        models: about these only; a line without a model is about the model "".
+        action: one action or several; one that ends with a dot stands for all that begin so.
+        text: stands in the person's name, the model's, the reason or the details, in any case.
+        since: written then or later.
+        until: written before.
+        after: with a number greater than this, for going through them all.
+        limit: at most so many; None for all.
+        offset: leave out so many at the beginning.
+    """
+    query = sa.select(table).where(
+        *_conditions(ledger, store, model, models, request_id, action, actor, text, since, until)
+    )
+    if after is not None:
+        query = query.where(table.c.number > after)
+    order = table.c.number.desc() if newest_first else table.c.number.asc()
+    query = query.order_by(order).limit(limit).offset(offset or None)
+    with ledger.transaction(t("record.reading")) as connection:
+        return [line_of(row) for row in connection.execute(query)]
+
+
+def count(
+    ledger: Ledger,
+    *,
+    store: str | None = None,
+    model: str | None = None,
+    models: Collection[str] | None = None,
+    request_id: str | None = None,
+    action: str | Collection[str] | None = None,
+    actor: str | None = None,
+    text: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> int:
+    """How many lines there are of those that ``lines`` would give."""
+    query = sa.select(sa.func.count()).select_from(table)
+    query = query.where(
+        *_conditions(ledger, store, model, models, request_id, action, actor, text, since, until)
+    )
+    with ledger.transaction(t("record.reading")) as connection:
+        return int(connection.execute(query).scalar_one())
+
+
+def newest_of_versions(ledger: Ledger, store: str) -> dict[tuple[str, int], Head]:
+    """For each version of a store the newest line about it: (model, version) → head."""
+    c = table.c
+    newest = (
+        sa.select(sa.func.max(c.number).label("number"))
+        .where(c.store == store, c.version.is_not(None))
+        .group_by(c.model, c.version)
+        .subquery()
+    )
+    query = sa.select(c.model, c.version, c.number, c.hash).join(
+        newest, c.number == newest.c.number
+    )
+    with ledger.transaction(t("record.reading")) as connection:
+        return {(r.model, r.version): Head(r.number, r.hash) for r in connection.execute(query)}
+
+
+def actors(ledger: Ledger, store: str | None = None) -> list[str]:
+    """The names of all who stand in the record."""
+    query = sa.select(table.c.actor).where(table.c.actor != "").distinct()
+    if store is not None:
+        query = query.where(table.c.store == store)
+    with ledger.transaction(t("record.reading")) as connection:
+        return sorted(connection.execute(query).scalars())
+
+
+def _conditions(
+    ledger: Ledger,
+    store: str | None,
+    model: str | None,
+    models: Collection[str] | None,
+    request_id: str | None,
+    action: str | Collection[str] | None,
+    actor: str | None,
+    text: str | None,
+    since: datetime | None,
+    until: datetime | None,
+) -> list[sa.ColumnElement[bool]]:
+    c = table.c
+    equal = ((c.store, store), (c.model, model), (c.request_id, request_id), (c.actor, actor))
+    found = [column == value for column, value in equal if value is not None]
+    if models is not None:
+        found.append(c.model.in_(models))
+    if action is not None:
+        words = [action] if isinstance(action, str) else list(action)
+        exact = c.action.in_([word for word in words if not word.endswith(".")])
+        begin = [c.action.startswith(word, autoescape=True) for word in words if word[-1:] == "."]
+        found.append(sa.or_(exact, *begin))
+    if since is not None:
+        found.append(c.at >= since)
+    if until is not None:
+        found.append(c.at < until)
+    if text:
+        # The whole body first, which is quick; it also holds the names of its fields.
+        inside = json.dumps(text, ensure_ascii=False)[1:-1]
+        found.append(c.body.icontains(inside, autoescape=True))
+        parts = [c.actor, c.model, *(_part(ledger, name) for name in ("why", "rung", "details"))]
+        found.append(sa.or_(*(part.icontains(text, autoescape=True) for part in parts)))
+    return found
+
+
+def _part(ledger: Ledger, name: str) -> sa.ColumnElement[str]:
+    if ledger.engine.dialect.name == "sqlite":
+        return sa.func.json_extract(table.c.body, f"$.{name}", type_=sa.Text)
+    return sa.func.json_extract_path_text(sa.cast(table.c.body, sa.JSON), name, type_=sa.Text)

@@ -42,7 +42,13 @@ class Deck:
     def desk(self) -> Desk:
         """The parts that promotion works with."""
         return Desk(
-            self.mlflow, self.service, self.ledger, self.actor, self.permissions, self.rules
+            self.mlflow,
+            self.service,
+            self.ledger,
+            self.actor,
+            self.permissions,
+            self.rules,
+            self.settings.home,
         )
 
 

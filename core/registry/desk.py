@@ -1,6 +1,7 @@
 """What the registry's use cases are given: the parts that one person decides with."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from core.ledger import Ledger
 from core.mlflow_api import Mlflow
@@ -21,3 +22,5 @@ class Desk:
     actor: Actor
     permissions: Permissions
     rules: Rules
+    heads: Path | None = None
+    """The folder where the record's heads are kept beside the ledger (``core.registry.heads``)."""
