@@ -13,6 +13,7 @@ ALL = {
     "memory": runs.memory,
     "pages": pages.table_and_parallel,
     "curves": pages.curves,
+    "versions": pages.versions,
 }
 
 

@@ -20,6 +20,7 @@ from tests.servers import MlflowServer, ModeldeckApp
 
 RUNS = 20_000
 ROUNDS = 5
+VERSIONS = 5_000
 LIMIT = 120_000
 """Milliseconds; a limit for a page that fails, no measure of speed."""
 
@@ -152,6 +153,52 @@ def curves() -> dict[str, object]:
         "planted NaN marked (goal 20)": seen[1],
         "rounds": [round(v, 2) for v in took],
     }
+
+
+def versions() -> dict[str, object]:
+    """The Model page of 5,000 versions: a new session on a server that is warm, and a page run
+    again; on the embedded store and on a tracking server."""
+    chromium = str(find())
+    result: dict[str, object] = {}
+    with tempfile.TemporaryDirectory(prefix="modeldeck-bench-") as folder:
+        store = stores.versions(Path(folder) / "versions.db", VERSIONS)
+        with MlflowServer(Path(folder) / "mlflow", backend_uri=store.uri) as server:
+            for where, uri in (("embedded", store.uri), ("server", server.url)):
+                app = ModeldeckApp(Path(folder) / where, tracking_uri=uri)
+                with app, sync_playwright() as playwright:
+                    browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+                    opened, whole, again = [], [], []
+                    for round_ in range(ROUNDS + 1):
+                        first, all_of_them, rerun = _model(browser, app.url)
+                        if round_:  # the first one warms up
+                            opened.append(first)
+                            whole.append(all_of_them)
+                            again.append(rerun)
+                    browser.close()
+                median = statistics.median
+                result |= {
+                    f"{where}: model of {VERSIONS:,} versions (s; goal 1)": round(
+                        median(opened), 2
+                    ),
+                    f"{where}: until all are read (s)": round(median(whole), 2),
+                    f"{where}: run again (ms; goal 150)": round(median(again)),
+                    f"{where}: rounds": [round(v, 2) for v in opened],
+                }
+    return result
+
+
+def _model(browser: Browser, url: str) -> tuple[float, float, float]:
+    """Seconds until the versions are in the table, until all were read, and ms of a rerun."""
+    page = _visit(browser, f"{url}/model?model=search-ranker")
+    page.wait_for_selector("[role=grid][aria-rowcount]", state="attached", timeout=LIMIT)
+    page.wait_for_selector("text=Move v", timeout=LIMIT)
+    first = float(page.evaluate("performance.now()")) / 1000
+    page.wait_for_selector(f"text=of {VERSIONS:,} versions", timeout=LIMIT)
+    whole = float(page.evaluate("performance.now()")) / 1000
+    page.wait_for_timeout(QUIET)
+    took = run_again(page)
+    page.context.close()
+    return first, whole, took
 
 
 def _visit(browser: Browser, url: str) -> Page:

@@ -137,18 +137,20 @@ def curves(path: Path, runs: int = 100, metrics: int = 20, steps: int = 10_000) 
     return BigStore(path, experiment, runs)
 
 
-def versions(path: Path, versions: int = 5_000, model: str = "search-ranker") -> BigStore:
+def versions(
+    path: Path, versions: int = 5_000, model: str = "search-ranker", *, production_age: int = 10
+) -> BigStore:
     """One registered model of ``versions`` versions, each of a run of its own as in ``wide``.
 
-    The newest but ten is in Production, the newest but three in Staging, each with its alias; the
-    50 before Production are archived, the others stand nowhere. A bare model stands beside it.
+    The newest but ``production_age`` is in Production, the newest but three in Staging, each with
+    its alias; the 50 before Production are archived, the others stand nowhere. A bare model stands beside.
     """
     store = wide(path, versions)
     client = MlflowClient(store.uri)
     client.create_registered_model("bare")
     client.create_registered_model(model, description="Ranks pictures for a text.")
     client.set_registered_model_tag(model, "team", "north")
-    production, staging = max(1, versions - 10), max(1, versions - 3)
+    production, staging = max(1, versions - production_age), max(1, versions - 3)
     stages = {production: "Production", staging: "Staging"}
     stages |= dict.fromkeys(range(max(1, production - 50), production), "Archived")
     ids = _ids(versions)

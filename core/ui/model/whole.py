@@ -68,7 +68,7 @@ class Readers:
         Args:
             key: who asks for which model of which server.
             call: reads, with the context of whoever asks.
-            patience: seconds to wait for a reading that has to be made.
+            patience: seconds to wait for the first reading; a later one is waited for by nobody.
         """
         with self._lock:
             model = self._known.setdefault(key, _Model())
@@ -79,7 +79,7 @@ class Readers:
             if model.future is None and (model.tried is None or model.tried < since):
                 model.tried = now()
                 model.future = self._pool.submit(call)
-            waited = model.future
+            waited = model.future if model.versions is None else None
         if waited is not None:
             wait([waited], patience)
         with self._lock:
