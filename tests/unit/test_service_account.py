@@ -9,9 +9,16 @@ from pathlib import Path
 import pytest
 
 from core import logs
+from core.ledger import Ledger
+from core.ledger.processes import LOG
+from core.mlflow_api import connect
 from core.mlflow_api.credentials import IN_ENVIRONMENT, Credential, service_account, take_over
+from core.people import Actor
+from core.processes import reap
 from core.settings import BadSetting, Settings, load
-from core.training.keeper import lend_credential
+from core.training import jobs
+from core.training.keeper import JobKeeper, Launch, lend_credential, project_environment
+from tests.waiting import until
 
 SECRET = "s3cret-%(x)s-ü;#="
 
@@ -115,3 +122,34 @@ def test_a_job_finds_the_account_in_a_file_of_its_own(home: Path, file: Path) ->
 def test_without_an_account_a_job_gets_nothing_more(home: Path) -> None:
     assert lend_credential(load({"MODELDECK_HOME": str(home)}), home / "jobs" / "one") == {}
     assert not (home / "jobs").exists()
+
+
+def test_the_file_is_there_for_as_long_as_the_job_runs(home: Path, file: Path) -> None:
+    settings = settings_of(home, file)
+    ledger = Ledger(settings.ledger_uri)
+    ledger.migrate()
+    code = (
+        "import os; home = os.environ['HOME']; "
+        "print('found', os.path.exists(home + '/.mlflow/credentials'), home)"
+    )
+    keeper = JobKeeper(
+        settings,
+        connect(settings),
+        ledger,
+        lambda job: Launch([sys.executable, "-c", code], home, project_environment(settings, job)),
+    )
+    jobs.submit_sample(ledger, Actor("ada"))
+    job = jobs.claim(ledger, "w", 1)
+    assert job is not None
+
+    def ended() -> bool:
+        reap()
+        keeper.look(jobs.get(ledger, job.id))
+        return not jobs.get(ledger, job.id).open
+
+    until(ended, 60, "the job to end")
+    log = (keeper.folder(job) / LOG).read_text()
+    lent = Path(log.split("found True ")[1].strip())
+    assert lent.is_relative_to(home)
+    assert not lent.exists()
+    ledger.close()
