@@ -4,6 +4,7 @@ off."""
 from datetime import timedelta
 
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import IntegrityError
 
 from core.errors import Conflict, DeckError, NotFound
 from core.ledger import new_id, now
@@ -60,8 +61,9 @@ def carry_out(
     try:
         outcome = _move(desk, claimed, hold)
     except DeckError as error:
-        _after_failure(desk, claimed, error)
-        raise
+        raise _after_failure(desk, claimed, error) from error
+    except IntegrityError as error:  # the database begins what was approved once, and no more
+        raise _outdated(desk, claimed, t("requests.used")) from error
     conclude(desk, claimed, outcome.transition)
     return outcome
 
@@ -97,8 +99,10 @@ def conclude(desk: Desk, request: Request, row: Transition | None) -> bool:
         if now_is.state is not State.APPLYING or now_is.transition_id != row.id:
             return False
         words = row.message or t("requests.carried_out")
-        if now_is.broke_glass:
-            words = f"{now_is.message} {words}".strip()
+        for glass in now_is.decisions:
+            if glass.choice is Choice.BREAK_GLASS:
+                said = t("requests.broke_glass", actor=glass.actor, reason=now_is.reason)
+                words = f"{said} {words}"
         rows.change(connection, now_is, State.DONE if done else State.FAILED, message=words)
         actor = desk.actor
         details = {"transition": row.state, "steps": [step.sentence for step in row.steps]}
@@ -184,15 +188,16 @@ def _mover(request: Request) -> Actor:
     return Actor(name, request.requester_kind)
 
 
-def _after_failure(desk: Desk, request: Request, error: DeckError) -> None:
-    """What becomes of a request whose transition did not go through."""
+def _after_failure(desk: Desk, request: Request, error: DeckError) -> DeckError:
+    """Move a request on whose transition did not go through; what to raise."""
     row = find(desk.ledger, request.transition_id or "")
     if row is not None:
         conclude(desk, request, row)
     elif isinstance(error, Conflict | NotFound):
-        _outdated(desk, request, error.what)
+        return _outdated(desk, request, error.what)
     else:  # it was never begun: the model was busy, or MLflow away
         _give_back(desk, request)
+    return error
 
 
 def _settle(desk: Desk, request: Request) -> bool:

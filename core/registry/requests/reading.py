@@ -47,17 +47,22 @@ def listed(
     limit: int = 100,
     offset: int = 0,
 ) -> list[Request]:
-    """Requests of this store whose model the person may read, newest first."""
-    found = rows.select(
-        desk.ledger, store=desk.mlflow.address, model=model, states=states, limit=limit,
-        offset=offset,
-    )  # fmt: skip
-    seen: dict[str, bool] = {}
-    for request in found:
-        if request.model not in seen:
-            level = desk.permissions.on_model(desk.actor, request.model)
-            seen[request.model] = level >= Permission.READ
-    return [request for request in found if seen[request.model]]
+    """Requests of this store whose model the person may read, newest first.
+
+    Args:
+        limit: at most so many of those.
+        offset: leave out so many of those at the beginning.
+    """
+    store = desk.mlflow.address
+    asked_about = rows.models(desk.ledger, store) if model is None else [model]
+    readable = [
+        name
+        for name in asked_about
+        if desk.permissions.on_model(desk.actor, name) >= Permission.READ
+    ]
+    return rows.select(
+        desk.ledger, store=store, models=readable, states=states, limit=limit, offset=offset
+    )
 
 
 def _waits(desk: Desk, request: Request) -> bool:

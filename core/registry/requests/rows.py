@@ -59,6 +59,7 @@ def select(
     *,
     store: str | None = None,
     model: str | None = None,
+    models: Sequence[str] | None = None,
     version: int | None = None,
     rung: str | None = None,
     states: Sequence[State] | None = None,
@@ -68,8 +69,8 @@ def select(
     """Requests, newest first; those that fit what is given."""
     with ledger.transaction(t("requests.recording")) as connection:
         return fitting(
-            connection, store=store, model=model, version=version, rung=rung, states=states,
-            limit=limit, offset=offset,
+            connection, store=store, model=model, models=models, version=version, rung=rung,
+            states=states, limit=limit, offset=offset,
         )  # fmt: skip
 
 
@@ -78,6 +79,7 @@ def fitting(
     *,
     store: str | None = None,
     model: str | None = None,
+    models: Sequence[str] | None = None,
     version: int | None = None,
     rung: str | None = None,
     states: Sequence[State] | None = None,
@@ -90,9 +92,18 @@ def fitting(
     for name, value in given.items():
         if value is not None:
             query = query.where(table.c[name] == value)
+    if models is not None:
+        query = query.where(table.c.model.in_(models))
     if states is not None:
         query = query.where(table.c.state.in_(states))
     return _requests(connection, query.limit(limit).offset(offset))
+
+
+def models(ledger: Ledger, store: str) -> list[str]:
+    """The models of a store that anything was ever asked for."""
+    query = sa.select(table.c.model).where(table.c.store == store).distinct()
+    with ledger.transaction(t("requests.recording")) as connection:
+        return sorted(connection.execute(query).scalars())
 
 
 def insert(connection: Connection, request: Request) -> None:
@@ -244,10 +255,7 @@ def unuse(connection: Connection, request: Request) -> None:
 
 def claim(connection: Connection, request: Request, transition_id: str, until: datetime) -> None:
     """Say that a request is carried out by ``transition_id``, to be begun before ``until``."""
-    change(
-        connection, request, State.APPLYING, transition_id=transition_id, claimed_until=until,
-        message="",
-    )  # fmt: skip
+    change(connection, request, State.APPLYING, transition_id=transition_id, claimed_until=until)
 
 
 def claim_over(connection: Connection, request_id: str, at: datetime) -> bool:
