@@ -90,11 +90,6 @@ def draw(chosen: str) -> None:
     watch(kept[:SHOWN])
 
 
-def waiting_count() -> int:
-    """How many requests wait for this person."""
-    return len(_found("mine"))
-
-
 def matches(request: Request, words: str) -> bool:
     """Whether a request holds every word, in any case."""
     text = " ".join(

@@ -9,6 +9,7 @@ from streamlit.testing.v1 import AppTest
 from core.errors import ServerSlow
 from core.ledger import chain
 from core.lifecycle.deck import Deck
+from core.lifecycle.desk_keeper import carry_out
 from core.people import Actor, Everything, Permission
 from core.registry import requests
 from core.registry.gates.evidence_json import as_json, from_json
@@ -139,7 +140,7 @@ class TestLook:
         app = open_page("evidence", request=made.id)
         assert not app.exception
         assert len(app.metric) == drawn
-        assert "Nothing stands in Production now" in read(app)
+        assert "Nothing stood in Production when this was gathered" in read(app)
         assert "no check is asked for" in read(app)
         if count:
             assert len(app.dataframe[0].value) == count
@@ -288,12 +289,13 @@ class TestDecide:
         say(app, made, "The vineyard is on fire.", "glass_reason")
         app = button(app, made, "glass")
         assert where(here)[3] == "Production"
-        assert "The glass was broken: The vineyard is on fire." in read(app)
+        assert "past what the rules ask for: The vineyard is on fire." in read(app)
         assert chain.lines(here.ledger, request_id=made.id, action="request.broke_glass")
 
     def test_rollback_of_what_was_done(self, here: Deck, open_page: Open) -> None:
         made = checks(here, asks(here))
         app = button(open_page("evidence", request=made.id), made, "approve")
+        assert has(app, "rollback")
         app = button(app, made, "rollback")
         back = app.query_params["request"]
         back = back[0] if isinstance(back, list) else back
@@ -301,6 +303,11 @@ class TestDecide:
         found = checks(here, requests.get(here.desk, back))
         assert found.state is State.APPROVED
         assert "wine back to v1 in Production" in read(app)
+        carry_out(here, back)
+        assert where(here) == {1: "Production", 2: "Archived", 3: "None"}
+        assert not has(open_page("evidence", request=made.id), "rollback"), (
+            "it stands there no more"
+        )
 
 
 class TestSaved:

@@ -11,11 +11,12 @@ import streamlit as st
 from core.errors import Conflict, DeckError
 from core.lifecycle import brief, desk_keeper
 from core.registry import requests
+from core.registry.catalogue import standing
 from core.registry.requests import Choice, Decision, Kind, Request, State
 from core.registry.transitions import Outcome
 from core.texts import t
 from core.ui import approvals, errors, move, parts
-from core.ui.deck import deck, forget
+from core.ui.deck import deck, forget, read
 from core.ui.evidence.look import Look
 from core.ui.markup import md, safe, visible
 from core.ui.navigation import go, link
@@ -36,7 +37,8 @@ def decision(found: Look) -> None:
     now = st.session_state[f"{base}:drawn"] = requests.binding(request)
     _tell(base)
     with st.container(border=True):
-        st.subheader(t("evidence_page.section.decide"), anchor="decide")
+        name = "decide" if request.open else "decisions"
+        st.subheader(t(f"evidence_page.section.{name}"), anchor="decide")
         _approvals(request)
         if request.open and request.steps:
             st.markdown(f"**{t('evidence_page.section.steps')}**")
@@ -117,7 +119,7 @@ def _others(found: Look, base: str, seen: str) -> None:
             _act(base, lambda: _withdraw(request))
     if rights.break_glass:
         _glass(request, base, seen)
-    if request.state is State.DONE and request.kind is not Kind.ARCHIVE:
+    if request.state is State.DONE and request.kind is not Kind.ARCHIVE and _stands(request):
         _rollback(request, base)
 
 
@@ -143,6 +145,20 @@ def _rollback(request: Request, base: str) -> None:
         t("evidence_page.rollback_do"), f"{base}:rollback", icon="history",
     ):  # fmt: skip
         _act(base, lambda: _roll_back(request))
+
+
+def _stands(request: Request) -> bool:
+    """Whether the version is still where the request brought it; not where MLflow is away."""
+    here = deck()
+    try:
+        version = read(
+            "version",
+            lambda: here.mlflow.registry.version(request.model, request.version),
+            request.model, request.version,
+        )  # fmt: skip
+    except DeckError:
+        return False
+    return standing(version, here.rules.ladder).name == request.rung
 
 
 def _facts(found: Look) -> None:

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from core.lifecycle import brief
-from core.registry.requests import Request, State
+from core.registry.requests import Choice, Request, State
 from core.texts import t
 from core.ui import approvals, parts
 from core.ui.evidence.look import Look
@@ -25,12 +25,13 @@ def head(found: Look) -> None:
     parts.title(safe(brief.title(request), 160), "balance")
     st.markdown(f"##### {safe(brief.sentence(request, found.evidence))}")
     _strip(request)
-    if request.broke_glass:
-        st.warning(
-            md("evidence_page.glass.loud", reason=request.reason),
-            title=t("evidence_page.glass.title"),
-            icon=":material/emergency_heat:",
-        )
+    for one in request.decisions:
+        if one.choice is Choice.BREAK_GLASS:
+            st.warning(
+                md("evidence_page.glass.loud", who=one.actor, reason=request.reason),
+                title=t("evidence_page.glass.broken"),
+                icon=":material/emergency_heat:",
+            )
     _message(request)
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         link("model", t("evidence_page.open_model"), icon=":material/deployed_code:",
