@@ -276,7 +276,10 @@ def test_the_age_of_training_and_of_the_newest_data() -> None:
 
 def test_the_environment_and_how_it_differs_from_production() -> None:
     assert ask("environment", evidence()).status is Status.UNKNOWN
-    assert ask("environment", evidence(pins=Pins())).status is Status.PASS
+    alone, beside = evidence(pins=Pins()), evidence(holder=side(1), pins=Pins())
+    assert ask("environment", alone).status is Status.PASS
+    assert "present version" not in ask("environment", alone).reason
+    assert "those of the present version" in ask("environment", beside).reason
     pins = Pins(
         other=(("numpy", "1.26.0", "2.1.0"),), than_holder=(("scikit-learn", "1.5.0", "1.6.1"),)
     )

@@ -49,7 +49,7 @@ def decide(evidence: Evidence, options: Options) -> Verdict:
         "than_holder": pins.than_holder,
     }
     if not said:
-        said.append(t("gates.environment.fits"))
+        said.append(t(f"gates.environment.fits{'_alone' if evidence.holder is None else ''}"))
     elif not failed:
         said.insert(0, t("gates.environment.importable"))
     return Verdict(Status.FAIL if failed else Status.PASS, " ".join(said), inputs)
