@@ -1,6 +1,5 @@
 """What every use case on a request shares: rights asked anew, one transaction, its lines."""
 
-import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,13 +14,13 @@ from core.ledger.chain import Entry, Line, append
 from core.mlflow_api import ids
 from core.mlflow_api.permissions import as_of_now
 from core.registry.desk import Desk
+from core.registry.heads import publish
 from core.registry.policy import Policy
 from core.registry.requests import rows
 from core.registry.requests.may import against, policy_for
 from core.registry.requests.nouns import Kind, Request, State
 from core.texts import t
 
-_log = logging.getLogger("modeldeck.requests")
 MOST_TEXT = 5_000
 """Characters of a comment or a reason."""
 
@@ -114,8 +113,8 @@ def _expire(desk: Desk, request: Request) -> bool:
 
 def published(desk: Desk, lines: list[Line]) -> None:
     """Put the record's newest head outside the ledger too."""
-    if lines:  # ``core.registry.heads`` takes it from here
-        _log.debug("%s: line %s", desk.ledger.address, lines[-1].number)
+    if lines:
+        publish(desk, lines[-1])
 
 
 def entry(
