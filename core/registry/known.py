@@ -171,7 +171,7 @@ def catch_up(
     """
     was = read(connection, store, state.model).get(state.model, {})
     became = every(state, ladder, now())
-    if not was and not _looked_at(connection, store):
+    if not was and not looked_at(connection, store):
         entries = [e for e in [baseline(store, state.model, became, ladder)] if e]
     else:
         entries = changes(store, state.model, was, became, ladder)
@@ -237,9 +237,11 @@ def note(
     at = now()
     for version in versions:
         one = ModelState.of(version.model, [version]).versions[0]
-        was = read(connection, store, version.model).get(version.model, {})
-        mine = {one.version: was[one.version]} if one.version in was else {}
-        put(connection, store, version.model, mine, {one.version: of(one, ladder, at)})
+        was = read(connection, store, version.model).get(version.model, {}).get(one.version)
+        # Of a version that is known the time alone is ours: what else changed is not.
+        became = replace(was, updated_at=one.updated_at) if was else of(one, ladder, at)
+        before = {} if was is None else {one.version: was}
+        put(connection, store, version.model, before, {one.version: became})
 
 
 def expect(ledger: Ledger, store: str, model: str, version: int) -> None:
@@ -252,7 +254,22 @@ def expect(ledger: Ledger, store: str, model: str, version: int) -> None:
         )
 
 
-def _looked_at(connection: Connection, store: str) -> bool:
+def untimed(one: Known) -> Known:
+    """The same, whatever MLflow's time of it."""
+    return replace(one, updated_at=None)
+
+
+def seen(connection: Connection, store: str, at: datetime, models: Iterable[str]) -> None:
+    """Say that models were found at ``at`` as they are known."""
+    change = table.update().where(
+        table.c.store == store, table.c.model == sa.bindparam("name"), table.c.known_at < at
+    )
+    names = [{"name": name} for name in models]
+    if names:
+        connection.execute(change.values(known_at=at), names)
+
+
+def looked_at(connection: Connection, store: str) -> bool:
     """Whether a pass over the whole store was made, so that what is unknown is new."""
     record = chain_table
     query = sa.select(record.c.number).where(

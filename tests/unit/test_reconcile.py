@@ -1,0 +1,183 @@
+"""What is changed in MLflow without Modeldeck is found at a pass, and nobody is wrongly accused."""
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mlflow import MlflowClient
+
+from core.errors import InvalidInput
+from core.ledger import chain
+from core.ledger.verifying import verify
+from core.lifecycle.deck import Deck, open_deck
+from core.registry import editing, heads, known
+from core.registry.plan import Wanted
+from core.registry.reconcile import acknowledge, alerts, reconcile
+from core.registry.transitions import transition
+from core.settings import load
+
+MODEL = "wine"
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
+
+
+@pytest.fixture
+def deck(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deck]:
+    monkeypatch.setenv("MODELDECK_HOME", str(home))
+    opened = open_deck(load())
+    opened.mlflow.registry.create_model(MODEL)
+    for n in (1, 2, 3):
+        opened.mlflow.registry.create_version(MODEL, f"/models/{n}")
+    yield opened
+    opened.ledger.close()
+
+
+@pytest.fixture
+def client(deck: Deck) -> MlflowClient:
+    return MlflowClient(deck.mlflow.gateway.tracking_uri)
+
+
+def move(deck: Deck, version: int, rung: str) -> None:
+    transition(deck.mlflow, deck.ledger, deck.actor, Wanted(MODEL, version, rung))
+
+
+def found(deck: Deck) -> list[tuple[str, int | None]]:
+    lines = reconcile(deck.desk)
+    return [(line.entry.action, line.entry.version) for line in lines]
+
+
+def test_the_first_look_accuses_nobody(deck: Deck, client: MlflowClient) -> None:
+    client.transition_model_version_stage(MODEL, "2", "Production")
+    assert found(deck) == [(known.BASELINE, None), (known.BASELINE, None)]
+    first = chain.lines(deck.ledger, model=MODEL)[0].entry
+    assert first.after == {"2": {"rung": "Production", "stage": "Production", "aliases": []}}
+    assert found(deck) == []
+    assert alerts(deck.ledger, deck.mlflow.address) == []
+
+
+def stage(client: MlflowClient, model: str = MODEL) -> None:
+    client.transition_model_version_stage(model, "2", "Staging")
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (stage, [(known.STAGE, 2)]),
+        (lambda c: c.set_registered_model_alias(MODEL, "fast", "3"), [(known.ALIAS, 3)]),
+        (lambda c: c.set_registered_model_alias(MODEL, "champion", "2"), [(known.ALIAS, 2)]),
+        (lambda c: c.delete_registered_model_alias(MODEL, "champion"), [(known.ALIAS, 1)]),
+        (lambda c: c.update_model_version(MODEL, "1", "other"), [(known.TIMESTAMP, 1)]),
+        (lambda c: c.delete_model_version(MODEL, "3"), [(known.DELETED, 3)]),
+        (lambda c: c.delete_registered_model(MODEL), [(known.MODEL_DELETED, None)]),
+        (
+            lambda c: c.rename_registered_model(MODEL, "vino"),
+            [(known.RENAMED, None), (known.RENAMED, None)],
+        ),
+        (lambda c: c.create_model_version(MODEL, "/models/4"), []),
+        (lambda c: c.set_model_version_tag(MODEL, "1", "note", "x"), []),
+    ],
+)
+def test_a_change_made_in_mlflow_is_found_once(
+    deck: Deck, client: MlflowClient, change: Any, expected: list[tuple[str, int | None]]
+) -> None:
+    move(deck, 1, "Production")
+    reconcile(deck.desk)
+    change(client)
+    assert found(deck) == expected
+    assert found(deck) == []
+    open_alerts = alerts(deck.ledger, deck.mlflow.address)
+    assert len(open_alerts) == len(expected)
+    assert all(line.entry.actor_kind == "unknown" for line in open_alerts)
+
+
+def test_a_new_version_that_stands_higher_is_told(deck: Deck, client: MlflowClient) -> None:
+    reconcile(deck.desk)
+    client.create_model_version(MODEL, "/models/4")
+    client.transition_model_version_stage(MODEL, "4", "Production")
+    assert found(deck) == [(known.NEW, 4)]
+
+
+def test_a_change_before_a_move_of_ours_is_told_with_the_move(
+    deck: Deck, client: MlflowClient
+) -> None:
+    reconcile(deck.desk)
+    stage(client)
+    move(deck, 2, "Production")
+    actions = [line.entry.action for line in chain.lines(deck.ledger, model=MODEL)]
+    assert actions[:3] == ["transition.done", "transition.begun", known.STAGE]
+    assert found(deck) == []
+
+
+def test_an_alert_is_acknowledged_with_a_comment(deck: Deck, client: MlflowClient) -> None:
+    reconcile(deck.desk)
+    stage(client)
+    (line,) = reconcile(deck.desk)
+    with pytest.raises(InvalidInput):
+        acknowledge(deck.desk, line.number, "  ")
+    with pytest.raises(InvalidInput):
+        acknowledge(deck.desk, line.number + 1, "there is no such line")
+    said = acknowledge(deck.desk, line.number, "it was me")
+    assert said.entry.why == "it was me"
+    assert alerts(deck.ledger, deck.mlflow.address) == []
+
+
+def test_heads_stand_in_mlflow_and_beside_the_ledger(deck: Deck, client: MlflowClient) -> None:
+    reconcile(deck.desk)
+    stage(client)
+    (line,) = reconcile(deck.desk)
+    tag = client.get_model_version(MODEL, "2").tags[heads.TAG]
+    assert tag == f"{line.number}:{line.hash}"
+    there = heads.gather(deck.desk)
+    assert {head.where for head in there if head.count == line.number} == {
+        head.where for head in there if head.hash == line.hash
+    }
+    assert len([head for head in there if head.hash == line.hash]) == 2
+    assert verify(deck.ledger, there).ok
+
+
+def test_a_head_that_the_record_does_not_confirm_is_kept(deck: Deck, client: MlflowClient) -> None:
+    reconcile(deck.desk)
+    foreign = f"99:{'a' * 64}"
+    client.set_model_version_tag(MODEL, "2", heads.TAG, foreign)
+    stage(client)
+    reconcile(deck.desk)
+    assert client.get_model_version(MODEL, "2").tags[heads.TAG] == foreign
+    assert [fault.number for fault in verify(deck.ledger, heads.gather(deck.desk)).faults]
+
+
+def test_ours_and_theirs_mixed_all_of_theirs_and_none_of_ours(
+    deck: Deck, client: MlflowClient
+) -> None:
+    reconcile(deck.desk)
+    dice = random.Random(7)
+    rungs = ["None", "Staging", "Production", "Archived"]
+    for turn in range(8):
+        for _ in range(dice.randrange(3)):
+            version = dice.choice([1, 2])
+            match dice.randrange(3):
+                case 0:
+                    move(deck, version, dice.choice(rungs))
+                case 1:
+                    before = deck.mlflow.registry.version(MODEL, version).description
+                    editing.describe(deck.desk, MODEL, version, f"text {turn}", seen=before)
+                case _:
+                    editing.set_tag(deck.desk, MODEL, version, f"k{turn}", "v", seen=None)
+        assert found(deck) == [], turn
+        # Version 3 is theirs alone: every change of it is one without Modeldeck.
+        now_at = client.get_model_version(MODEL, "3").current_stage
+        match dice.randrange(3):
+            case 0:
+                to = dice.choice([r for r in rungs if r != now_at])
+                client.transition_model_version_stage(MODEL, "3", to)
+                assert found(deck) == [(known.STAGE, 3)], turn
+            case 1:
+                client.update_model_version(MODEL, "3", f"theirs {turn}")
+                assert found(deck) == [(known.TIMESTAMP, 3)], turn
+            case _:
+                client.set_registered_model_alias(MODEL, f"theirs-{turn}", "3")
+                assert found(deck) == [(known.ALIAS, 3)], turn
+        if client.get_model_version(MODEL, "3").current_stage in ("Staging", "Production"):
+            client.transition_model_version_stage(MODEL, "3", "None")
+            assert found(deck) == [(known.STAGE, 3)], turn
+    assert verify(deck.ledger, heads.gather(deck.desk)).ok
