@@ -58,7 +58,7 @@ def closed(settings: Settings) -> None:
         provider.closed(settings)
         return
     why = visit.why_not(settings)
-    st.info(safe(t(f"signin.ended.{why}")), title=t("signin.out_title"), icon=":material/lock:")
+    st.info(t(f"signin.ended.{why}"), title=t("signin.out_title"), icon=":material/lock:")
     way_in()
 
 

@@ -1,0 +1,53 @@
+"""Where people have accounts, a visit without a session runs no page, whatever comes before."""
+
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.processes import ROOT
+from core.texts import t
+from core.ui import door, visit
+
+PATIENCE = 60
+
+
+@pytest.fixture(autouse=True)
+def accounts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh_caches: None) -> None:
+    """Identity mlflow, before a server that nobody reaches: nothing here needs it."""
+    file = tmp_path / "password"
+    file.write_text("secret-of-the-desk")
+    file.chmod(0o600)
+    for name, value in {
+        "MODELDECK_IDENTITY": "mlflow",
+        "MLFLOW_TRACKING_URI": "http://127.0.0.1:9",
+        "MODELDECK_SERVICE_USER": "desk",
+        "MODELDECK_SERVICE_PASSWORD_FILE": str(file),
+    }.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(visit, "_sessions", [])
+    # Behind AppTest there is no browser whose cookies could be asked for.
+    monkeypatch.setattr(visit, "_cookies_key", lambda _: "")
+
+
+def visited() -> AppTest:
+    return AppTest.from_file(ROOT / "core" / "ui" / "shell.py", default_timeout=PATIENCE).run()
+
+
+def test_without_a_session_no_page_is_run() -> None:
+    app = visited()
+    assert [box.value for box in app.info] == [t("signin.ended.unknown")]
+    assert not app.title
+    assert not app.header
+    assert not app.exception
+
+
+def test_were_the_door_left_open_nothing_would_be_read_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The control, and the second lock: what a page asks is asked by somebody, or not at all."""
+    monkeypatch.setattr(door, "open_for", lambda _: True)
+    app = visited()
+    assert not app.info
+    assert not app.title
+    assert t("signin.ended.unknown") in caplog.text
