@@ -11,6 +11,7 @@ from core.errors import Conflict, DeckError, NotAllowed
 from core.mlflow_api.nouns import ModelVersion
 from core.registry.contradictions import Contradiction, Mark, contradictions
 from core.registry.desk import Desk
+from core.registry.heads import publish
 from core.registry.ladder import NO_STAGE, Ladder, Rung
 from core.registry.plan import ModelState, Step, VersionState, Wanted, plan_transition, see
 from core.registry.transitions import read_state, transition
@@ -135,7 +136,8 @@ def _write(desk: Desk, model: str, writing: Writing, ladder: Ladder) -> None:
         comment=t("migration.comment"),
         expected=seen,
     )
-    transition(desk.service, desk.ledger, desk.actor, wanted, ladder)
+    outcome = transition(desk.service, desk.ledger, desk.actor, wanted, ladder)
+    publish(desk, outcome.transition.line if outcome.transition else None)
 
 
 def _disagreeing(state: ModelState, ladder: Ladder) -> dict[int, str]:

@@ -70,7 +70,7 @@ def _open_ends(model: str, rows: Sequence[Transition]) -> None:
     st.warning(t("model.history.open", n=len(broken)), icon=":material/history:")
     if st.button(t("model.history.settle"), icon=":material/search:", key="settle"):
         try:
-            settle(here.mlflow, here.ledger, here.actor, model)
+            settle(here.service, here.ledger, here.actor, model, here.rules.ladder)
         finally:
             forget()
         st.rerun()
