@@ -13,6 +13,7 @@ from core.mlflow_api.credentials import Credential
 from core.settings import load
 from tests.servers import AccountsServer
 from tests.soak import identity
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -112,8 +113,6 @@ def test_a_server_that_refuses_the_person_answers_all_the_same(
     server: Mlflow, accounts_server: AccountsServer
 ) -> None:
     """What asks in the background whether the server is back must not take 401 for silence."""
-    from tests.waiting import until
-
     nobody = server.as_person(Credential("nobody", "whatever-it-is"))
     until(lambda: nobody.gateway.answers(0.0), 30, "an answer")
 
