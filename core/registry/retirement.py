@@ -14,7 +14,8 @@ class Reason(StrEnum):
     STALE = "stale"
     """Neither made nor changed for a while."""
     SUPERSEDED = "superseded"
-    """It stood on a rung that another holds now, or a newer version stands above it."""
+    """It stood on a rung that another holds now, or a newer version stands above
+    or in its place."""
     UNCALLED = "uncalled"
     """It is served, and nobody has asked it for a while."""
     UNALIASED = "unaliased"
@@ -62,7 +63,7 @@ class Candidate:
     facts: Facts
     reasons: tuple[Reason, ...]
     by: int | None
-    """The newer version that stands above it; None where none does."""
+    """The newer version that stands above it or in its place; None where none does."""
 
     @property
     def breaks(self) -> bool:
@@ -120,7 +121,8 @@ def _highest(facts: Iterable[Facts], heights: Mapping[str, int]) -> dict[str, di
 
 
 def _above(one: Facts, newest: Mapping[int, int], heights: Mapping[str, int]) -> int | None:
-    """The newest of the newer versions that stand on a higher rung than this one."""
-    mine = heights.get(one.rung.name, 0)
-    higher = [v for height, v in newest.items() if height > mine and v > one.version]
+    """The newest of the newer versions that stand higher than this one, or beside it on a rung
+    that is for one version."""
+    least = heights.get(one.rung.name, 0) + (0 if one.rung.exclusive else 1)
+    higher = [v for height, v in newest.items() if height >= least and v > one.version]
     return max(higher, default=None)

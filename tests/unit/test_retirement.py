@@ -52,6 +52,10 @@ class TestReasons:
                            LADDER, NOW, IDLE)  # fmt: skip
         assert {c.facts.version: c.by for c in found} == {1: 3, 2: 3}
 
+    def test_a_newer_version_in_its_place(self) -> None:
+        found = [fact(1, "Production"), fact(2, "Production"), fact(3), fact(4)]
+        assert reasons(*found) == {1: (Reason.SUPERSEDED,)}
+
     def test_an_older_version_above_supersedes_nothing(self) -> None:
         assert reasons(fact(1, "Production"), fact(2, "Staging"), fact(3)) == {}
 
