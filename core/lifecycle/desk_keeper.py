@@ -18,6 +18,7 @@ from core.registry import requests
 from core.registry.gates import judge, needs
 from core.registry.gates.evidence_json import as_json, from_json
 from core.registry.plan import Wanted, plan_transition, see
+from core.registry.reconcile import reconcile
 from core.registry.requests import Bound, Checked, Request, State, rows
 from core.registry.requests.binding import statuses
 from core.registry.transitions import Outcome
@@ -31,6 +32,7 @@ _REST_SECONDS = 10.0
 _EXPIRE_SECONDS = 30.0
 _SETTLE_SECONDS = 10.0
 _APPROVED_SECONDS = 5.0
+_RECONCILE_SECONDS = 60.0
 _LEFT_AFTER = timedelta(seconds=10)
 AT_ONCE = 2
 """Requests that one worker checks at a time: each may fetch and load a model."""
@@ -110,6 +112,7 @@ class DeskKeeper:
             "expire": (_EXPIRE_SECONDS, lambda: requests.expire(self._deck.desk)),
             "settle": (_SETTLE_SECONDS, lambda: requests.settle(self._deck.desk)),
             "approved": (_APPROVED_SECONDS, self._carry_out_approved),
+            "reconcile": (_RECONCILE_SECONDS, lambda: reconcile(self._deck.desk)),
         }
         self._rests_until: dict[str, float] = {}
 

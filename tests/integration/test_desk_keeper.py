@@ -1,6 +1,7 @@
 """Requests as the worker looks after them: checked, stopped, compared again, carried out."""
 
 import shutil
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -11,7 +12,7 @@ import sqlalchemy as sa
 from mlflow import MlflowClient
 
 from core.errors import Conflict
-from core.ledger import leases, now
+from core.ledger import chain, leases, now
 from core.ledger.schema import decisions as decision_table
 from core.lifecycle import desk_keeper
 from core.lifecycle.deck import Deck, open_deck
@@ -24,7 +25,7 @@ from core.registry.requests import Request, State
 from core.settings import load
 from tests import small_store
 from tests.faults import Fault, FaultProxy
-from tests.servers import MlflowServer
+from tests.servers import MlflowServer, Server, clean_environment
 from tests.waiting import until
 
 MODEL = "rent"
@@ -290,8 +291,36 @@ def test_one_request_that_fails_does_not_hold_up_another(
     assert tried == [left.id]
 
 
-@pytest.mark.parametrize("name", ["expire", "settle", "approved"])
+def test_a_change_without_modeldeck_is_found_at_the_next_pass(deck: Deck) -> None:
+    keeper = DeskKeeper(deck, "one")
+    keeper.do("reconcile")  # the first look
+    assert chain.count(deck.ledger, action="unattributed.") == 0
+    MlflowClient(deck.settings.tracking_uri).set_registered_model_alias(MODEL, "champion", "1")
+    keeper.do("reconcile")
+    assert chain.count(deck.ledger, action="unattributed.") > 0
+
+
+@pytest.mark.parametrize("name", ["expire", "settle", "approved", "reconcile"])
 def test_every_timer_has_its_task(deck: Deck, name: str) -> None:
     keeper = DeskKeeper(deck, "one")
     assert keeper.timers[name] > 0
     keeper.do(name)
+
+
+def test_a_real_worker_checks_and_finishes_what_was_left(deck: Deck, home: Path) -> None:
+    worker = Server(home.parent / "worker.log")
+    worker.launch(
+        [sys.executable, "-m", "core", "worker"], clean_environment({"MODELDECK_HOME": str(home)})
+    )
+    try:
+        made = asked(deck)
+        until(lambda: requests.get(deck.desk, made.id).state is State.WAITING, 120, "the check")
+        found = requests.get(deck.desk, made.id)
+        requests.approve(deck.desk, found.id, "fine", binding=requests.binding(found))
+        # Whoever approved went away: nobody but the worker carries it out.
+        until(lambda: production(deck) == [1], 120, "the change")
+        until(lambda: requests.get(deck.desk, made.id).state is State.DONE, 60, "its end")
+    finally:
+        worker.end()
+    actions = [line.entry.action for line in chain.lines(deck.ledger, request_id=made.id)]
+    assert {"request.asked", "request.checked", "request.approved", "request.done"} <= {*actions}
