@@ -143,7 +143,8 @@ def versions(
     """One registered model of ``versions`` versions, each of a run of its own as in ``wide``.
 
     The newest but ``production_age`` is in Production, the newest but three in Staging, each with
-    its alias; the 50 before Production are archived, the others stand nowhere. A bare model stands beside.
+    its alias; the 50 before Production are archived, the others stand nowhere. There is a bare
+    model too.
     """
     store = wide(path, versions)
     client = MlflowClient(store.uri)

@@ -8,6 +8,7 @@ from functools import cached_property
 from core.errors import NotFound
 from core.mlflow_api import Mlflow
 from core.mlflow_api.nouns import ModelVersion, RegisteredModel
+from core.registry.contradictions import Contradiction, contradictions
 from core.registry.ladder import LADDER, Ladder, Rung
 from core.registry.plan import ModelState
 from core.texts import t
@@ -64,6 +65,11 @@ class Dossier:
     def on(self, rung: Rung) -> tuple[int, ...]:
         """The versions that stand on a rung, in ascending order."""
         return tuple(sorted(n for n, here in self._standings.items() if here == rung))
+
+    @cached_property
+    def contradictions(self) -> tuple[Contradiction, ...]:
+        """Marks that speak of two rungs, oldest version first."""
+        return contradictions(self.state, self.ladder)
 
     @property
     def foremost(self) -> ModelVersion | None:

@@ -4,7 +4,6 @@ import streamlit as st
 
 from core import formats
 from core.registry.catalogue import Dossier
-from core.registry.contradictions import contradictions
 from core.registry.ladder import Rung
 from core.registry.record import Transition, mover, record
 from core.registry.requests import Request
@@ -105,7 +104,7 @@ def _others(dossier: Dossier, requests: list[Request]) -> None:
 
 def _against(dossier: Dossier) -> None:
     """Marks that speak of two rungs."""
-    found = contradictions(dossier.state, dossier.ladder)
+    found = dossier.contradictions
     if not found:
         return
     said = [f"- {safe(one.sentence)}" for one in found[-MOST_SAID:][::-1]]

@@ -12,7 +12,7 @@ from core.registry.catalogue import Dossier
 from core.texts import t
 from core.ui import errors, parts
 from core.ui.deck import deck, read
-from core.ui.model.whole import Readers, Whole
+from core.ui.model.whole import Readers, Versions, Whole
 from core.ui.navigation import asked
 
 FIRST = 100
@@ -85,8 +85,19 @@ def _look(name: str) -> Look:
         lambda: tuple(mlflow.registry.versions(name, first.model)),
         PATIENCE,
     )
+    return Look(_put_together(first, whole), whole)
+
+
+def _put_together(first: Dossier, whole: Whole) -> Dossier:
+    """All that is known. The same object as long as nothing changed: what it has worked out about
+    thousands of versions is then not worked out again."""
+    key = f"model:together:{first.model.name}"
+    last: tuple[Dossier, Versions | None, Dossier] | None = st.session_state.get(key)
+    if last is not None and last[1] is whole.versions and last[0] == first:
+        return last[2]
     known = first.newer(whole.versions or (), complete=whole.versions is not None)
-    return Look(known, whole)
+    st.session_state[key] = (first, whole.versions, known)
+    return known
 
 
 def say_how_whole(found: Look) -> None:
