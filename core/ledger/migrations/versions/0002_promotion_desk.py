@@ -3,7 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-from core.ledger.schema import UtcDateTime
+from core.ledger import chain
+from core.ledger.schema import UtcDateTime, transitions
 
 revision = "0002"
 down_revision = "0001"
@@ -145,6 +146,45 @@ def upgrade() -> None:
         batch_op.add_column(
             sa.Column("path", sa.String(length=20), nullable=False, server_default="direct")
         )
+    _import_transitions()
+
+
+def _import_transitions() -> None:
+    """Put the transitions that had ended before there was a chain into it, in their order."""
+    connection = op.get_bind()
+    c = transitions.c
+    query = (
+        sa.select(
+            c.id, c.store, c.model, c.version, c.kind, c.wanted, c.actor, c.comment, c.state,
+            c.steps, c.before, c.after, c.message, c.begun_at, c.ended_at,
+        )
+        .where(c.ended_at.is_not(None))
+        .order_by(c.begun_at, c.token)
+    )  # fmt: skip
+    for row in connection.execute(query).all():
+        entry = chain.Entry(
+            "imported",
+            row.actor,
+            path="direct",
+            store=row.store,
+            model=row.model,
+            version=row.version,
+            rung=row.wanted if row.kind == "rung" else "",
+            transition_id=row.id,
+            before=row.before,
+            after=row.after,
+            why=row.comment,
+            details={
+                "kind": row.kind,
+                "wanted": row.wanted,
+                "state": row.state,
+                "steps": row.steps,
+                "message": row.message,
+                "begun_at": row.begun_at.isoformat(),
+                "ended_at": row.ended_at.isoformat(),
+            },
+        )
+        chain.append(connection, entry)
         batch_op.create_index(
             "transitions_one_a_request",
             ["request_id"],
