@@ -1,15 +1,20 @@
-"""Many runs' models registered as versions of one registered model."""
+"""Versions that runs and training jobs make: many at once, and who made them."""
 
 from collections.abc import Callable, Sequence
 
 from core.errors import InvalidInput, NotFound
+from core.lifecycle.deck import Deck
 from core.mlflow_api import Mlflow
 from core.mlflow_api.ids import new_model_name
 from core.mlflow_api.nouns import Run
+from core.people import Actor
 from core.registry.desk import Desk
+from core.registry.origin import note_registered, registrant
 from core.registry.register import folders, register, source_of_folder, source_of_model
 from core.runs.work import Outcome, Work
 from core.texts import t
+from core.training import jobs
+from core.training.jobs import Job
 
 
 def promoting(
@@ -53,3 +58,19 @@ def newest_model(mlflow: Mlflow, run: Run) -> str:
     if not found:
         raise NotFound(t("experiments.bulk.no_model"), t("experiments.bulk.no_model_next"))
     return source_of_folder(run.id, found[-1])
+
+
+def note_trained(deck: Deck, job: Job) -> None:
+    """Write down that whoever asked for a job has registered the version that it made.
+
+    Where Modeldeck ends before that was written, nobody knows who registered it, and the rules say
+    what holds then.
+    """
+    name = job.params.get("register_as")
+    if not name or job.run_id is None or job.state != jobs.FINISHED:
+        return
+    store = deck.service.address
+    asker = Actor(job.requested_by, deck.settings.identity)
+    for version in deck.service.registry.versions_of_run(job.run_id):
+        if version.model == name and registrant(deck.ledger, version, store) is None:
+            note_registered(deck.ledger, store, asker, version)

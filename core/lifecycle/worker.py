@@ -19,6 +19,7 @@ from core.ledger import leases, now
 from core.ledger import processes as ledger_processes
 from core.lifecycle.deck import Deck, open_deck
 from core.lifecycle.desk_keeper import AT_ONCE, DeskKeeper
+from core.lifecycle.promotion import note_trained
 from core.lifecycle.webhooks import WebhookKeeper
 from core.processes import ROOT, reap, this_process
 from core.serving import endpoints
@@ -168,6 +169,7 @@ class Worker:
         job = jobs.get(self._deck.ledger, job_id)
         if job.open:
             self._jobs.look(job)
+            note_trained(self._deck, jobs.get(self._deck.ledger, job_id))
 
     def _look_at_endpoint(self, endpoint_id: str) -> None:
         endpoint = endpoints.get(self._deck.ledger, endpoint_id)
