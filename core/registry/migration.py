@@ -17,6 +17,8 @@ from core.registry.plan import ModelState, Step, VersionState, Wanted, plan_tran
 from core.registry.transitions import read_state, transition
 from core.texts import t
 
+_NAMED = 10
+
 
 @dataclass(frozen=True)
 class Writing:
@@ -68,22 +70,15 @@ def plan_migration(state: ModelState, ladder: Ladder) -> Migration:
     Under a ladder with stages these are the alias and the tag of its rung. Under one without, the
     stage is taken away, where alias or tag say the same.
     """
+    survey = _Survey(state, ladder)
     writings, left = [], []
-    disagree = _disagreeing(state, ladder)
-    staged = [v for v in state.versions if v.stage not in ("", NO_STAGE)]
     for version in state.versions:
-        if version.version in disagree:
-            left.append(Contradiction(version.version, Mark.ALIAS, disagree[version.version]))
-        elif version in staged:
-            rung = ladder.standing(version.stage, version.aliases, version.tags)
-            wanted = Wanted(state.model, version.version, rung.name, archive_existing=False)
-            steps = plan_transition(state, wanted, ladder)
-            why = _obstacle(state, version, rung, ladder) if steps else ""
-            if why:
-                left.append(Contradiction(version.version, Mark.STAGE, why))
-            elif steps:
-                writings.append(Writing(version.version, rung.name, steps))
-    return Migration(state.model, tuple(writings), tuple(left), len(staged))
+        found = survey.of(version)
+        if isinstance(found, Writing):
+            writings.append(found)
+        elif found is not None:
+            left.append(found)
+    return Migration(state.model, tuple(writings), tuple(left), sum(map(_staged, state.versions)))
 
 
 def plan_all(versions: Sequence[ModelVersion], ladder: Ladder) -> tuple[Migration, ...]:
@@ -124,9 +119,8 @@ def migrate(
 
 def _write(desk: Desk, model: str, writing: Writing, ladder: Ladder) -> None:
     state = read_state(desk.service, model)
-    seen = see(state, writing.version, writing.rung, ladder)
-    again = next((w for w in plan_migration(state, ladder).writings if w == writing), None)
-    if again is None:
+    version = state.find(writing.version)
+    if version is None or _Survey(state, ladder).of(version) != writing:
         raise Conflict(t("migration.changed", model=model, version=writing.version))
     wanted = Wanted(
         model,
@@ -134,36 +128,62 @@ def _write(desk: Desk, model: str, writing: Writing, ladder: Ladder) -> None:
         writing.rung,
         archive_existing=False,
         comment=t("migration.comment"),
-        expected=seen,
+        expected=see(state, writing.version, writing.rung, ladder),
     )
     outcome = transition(desk.service, desk.ledger, desk.actor, wanted, ladder)
     publish(desk, outcome.transition.line if outcome.transition else None)
 
 
-def _disagreeing(state: ModelState, ladder: Ladder) -> dict[int, str]:
-    """Versions whose marks speak of two rungs, each with the words; a stage without a rung is what
-    a migration is there for."""
-    found: dict[int, str] = {}
-    for one in contradictions(state, ladder):
-        if one.mark is not Mark.STAGE:
-            found.setdefault(one.version, one.sentence)
-    return found
+def _staged(version: VersionState) -> bool:
+    return version.stage not in ("", NO_STAGE)
 
 
-def _obstacle(state: ModelState, version: VersionState, rung: Rung, ladder: Ladder) -> str:
-    """Why the version must be left alone, "" where it need not be."""
-    shown = {"version": version.version, "rung": rung.name}
-    if not ladder.in_stage(version.stage):
-        if rung.alias in version.aliases or version.tags.get(ladder.tag) == rung.name:
+class _Survey:
+    """What all versions of a model say, looked through once: there may be thousands."""
+
+    def __init__(self, state: ModelState, ladder: Ladder) -> None:
+        self._model, self._ladder = state.model, ladder
+        self._disagree: dict[int, Contradiction] = {}
+        for one in contradictions(state, ladder):
+            if one.mark is not Mark.STAGE:  # a stage without a rung is what this is there for
+                self._disagree.setdefault(one.version, one)
+        self._carriers = {alias: v for v in state.versions for alias in v.aliases}
+        self._holders: dict[str, list[int]] = {}
+        for version in state.versions:
+            self._holders.setdefault(self._rung(version).name, []).append(version.version)
+
+    def of(self, version: VersionState) -> Writing | Contradiction | None:
+        """What to write of a version, or why it is left as it is; None where neither."""
+        if version.version in self._disagree:
+            return self._disagree[version.version]
+        if not _staged(version):
+            return None
+        rung = self._rung(version)
+        carrier = self._carriers.get(rung.alias or "", version)
+        concerned = {v.version: v for v in (carrier, version)}
+        state = ModelState(self._model, tuple(concerned.values()))
+        wanted = Wanted(self._model, version.version, rung.name, archive_existing=False)
+        steps = plan_transition(state, wanted, self._ladder)
+        why = self._obstacle(version, rung, carrier.version) if steps else ""
+        if why:
+            return Contradiction(version.version, Mark.STAGE, why)
+        return Writing(version.version, rung.name, steps) if steps else None
+
+    def _rung(self, version: VersionState) -> Rung:
+        return self._ladder.standing(version.stage, version.aliases, version.tags)
+
+    def _obstacle(self, version: VersionState, rung: Rung, carrier: int) -> str:
+        """Why the version must be left alone, "" where it need not be."""
+        shown = {"version": version.version, "rung": rung.name}
+        if not self._ladder.in_stage(version.stage):
+            told = rung.alias in version.aliases or version.tags.get(self._ladder.tag) == rung.name
+            return "" if told else t("migration.unwritten", **shown, stage=version.stage)
+        if rung.alias is None:
             return ""
-        return t("migration.unwritten", **shown, stage=version.stage)
-    if rung.alias is None:
+        others = [n for n in self._holders[rung.name] if n != version.version]
+        if others:
+            named = ", ".join(f"v{n}" for n in others[:_NAMED])
+            return t("migration.several", **shown, others=named, alias=rung.alias)
+        if carrier != version.version:
+            return t("migration.carried", **shown, alias=rung.alias, carrier=carrier)
         return ""
-    others = [n for n in state.on(rung, ladder) if n != version.version]
-    if others:
-        named = ", ".join(f"v{n}" for n in others[:10])
-        return t("migration.several", **shown, others=named, alias=rung.alias)
-    carrier = state.carrier(rung.alias)
-    if carrier not in (None, version.version):
-        return t("migration.carried", **shown, alias=rung.alias, carrier=carrier)
-    return ""
