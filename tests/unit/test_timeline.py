@@ -62,7 +62,9 @@ def test_a_version_that_is_gone_stands_nowhere() -> None:
 
 @given(
     st.lists(
-        st.dictionaries(st.integers(1, 4), st.sampled_from(RUNGS), min_size=1), min_size=1, max_size=20
+        st.dictionaries(st.integers(1, 4), st.sampled_from(RUNGS), min_size=1),
+        min_size=1,
+        max_size=20,
     )
 )  # fmt: skip
 def test_at_every_moment_the_spans_say_what_was_written_last(moves: list[dict[int, str]]) -> None:

@@ -146,6 +146,13 @@ def upgrade() -> None:
         batch_op.add_column(
             sa.Column("path", sa.String(length=20), nullable=False, server_default="direct")
         )
+        batch_op.create_index(
+            "transitions_one_a_request",
+            ["request_id"],
+            unique=True,
+            sqlite_where=sa.text("request_id <> ''"),
+            postgresql_where=sa.text("request_id <> ''"),
+        )
     _import_transitions()
 
 
@@ -185,13 +192,6 @@ def _import_transitions() -> None:
             },
         )
         chain.append(connection, entry)
-        batch_op.create_index(
-            "transitions_one_a_request",
-            ["request_id"],
-            unique=True,
-            sqlite_where=sa.text("request_id <> ''"),
-            postgresql_where=sa.text("request_id <> ''"),
-        )
 
 
 def _append_only() -> None:
