@@ -13,6 +13,7 @@ from core.mlflow_api import ids
 from core.mlflow_api.nouns import RegisteredModel
 from core.people import Permission
 from core.people.permissions import require_model
+from core.registry import heads
 from core.registry.desk import Desk
 from core.texts import t
 
@@ -65,7 +66,8 @@ def write_card(desk: Desk, model: str, field: str, value: str, *, seen: str) -> 
         after={field: text},
     )
     with desk.ledger.transaction(t("registry.recording")) as connection:
-        chain.append(connection, entry)
+        line = chain.append(connection, entry)
+    heads.publish(desk, line)
 
 
 def checked(field: str, value: str) -> str:
