@@ -94,6 +94,9 @@ def _facts(paper: Paper) -> Html:
         "asked": f"{request.requester}, {_at(paper, request.asked_at)}",
         "registered": request.registrant or t("evidence_page.unknown_registrant"),
         "checked": _at(paper, request.checked_at) if request.checked_at else "",
+        "gathered": _at(paper, evidence.at) if evidence else "",
+        "missing": "\n".join(evidence.missing.values()) if evidence else "",
+        "notes": "\n".join(evidence.notes.values()) if evidence else "",
         "approvals": t(
             "evidence_page.approvals_have", have=request.approvals, n=request.approvals_needed
         ),
