@@ -1,6 +1,7 @@
 """The worker's part in promotion: check what was asked for, carry out what was approved."""
 
 import logging
+import shutil
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -9,7 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from core.errors import Conflict, DeckError, NotFound
-from core.ledger import Ledger, leases, now
+from core.ledger import Ledger, leases, new_id, now
 from core.lifecycle.deck import Deck
 from core.lifecycle.evidence import Stopped, Work, gather
 from core.lifecycle.visit import current
@@ -25,6 +26,9 @@ from core.registry.transitions import Outcome
 from core.texts import t
 
 _log = logging.getLogger("modeldeck.worker")
+_AGAIN = "-again"
+"""Ends the names of folders of looks before applying: a page and the worker may be at one request
+at the same time, and neither may take the other's files away."""
 _LEASE_SECONDS = 60.0
 _LOOK_SECONDS = 1.0
 _RENEW_SECONDS = 15.0
@@ -61,7 +65,7 @@ def check(
         request.version,
         request.rung,
         needs(policy, deck.rules.gates),
-        work=work or Work(_folder(deck, f"{request.id}-again"), request.id),
+        work=work or Work(_folder(deck, f"{new_id()}{_AGAIN}"), request.id),
         known=known,
     )
     results = judge(evidence, policy, deck.rules.gates)
@@ -115,6 +119,9 @@ class DeskKeeper:
             "reconcile": (_RECONCILE_SECONDS, lambda: reconcile(self._deck.desk)),
         }
         self._rests_until: dict[str, float] = {}
+        for left in _folder(deck, "").glob("*"):  # by a worker that was killed in a check
+            if not left.name.endswith(_AGAIN):
+                shutil.rmtree(left, ignore_errors=True)
 
     @property
     def _deck(self) -> Deck:

@@ -172,6 +172,15 @@ def test_a_worker_that_ends_leaves_the_check_to_the_next(deck: Deck) -> None:
     assert checked(deck, made).state is State.WAITING
 
 
+def test_what_a_killed_worker_left_is_cleared_and_looks_of_others_are_not(
+    deck: Deck, home: Path
+) -> None:
+    for name in ("left", "other-again"):
+        (home / "checks" / name).mkdir(parents=True)
+    DeskKeeper(deck, "one")
+    assert [folder.name for folder in (home / "checks").iterdir()] == ["other-again"]
+
+
 def test_a_version_that_is_gone_closes_its_request(deck: Deck) -> None:
     made = asked(deck)
     MlflowClient(deck.settings.tracking_uri).delete_model_version(MODEL, "1")
