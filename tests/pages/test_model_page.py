@@ -9,6 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from benchmarks import stores
 from core.ledger import now
+from core.ledger.chain import Entry, append
 from core.lifecycle.card_hints import hints
 from core.lifecycle.deck import Deck
 from core.lifecycle.lineage import trace
@@ -90,6 +91,16 @@ class TestLadder:
         app = open_page("model", model="wine")
         assert "2 versions at once" in texts(app)
         assert any("challenger" in w.value for w in app.warning)
+
+    def test_changes_without_modeldeck_are_told_until_acknowledged(
+        self, wine: Deck, open_page: Open
+    ) -> None:
+        store = wine.mlflow.address
+        entry = Entry("unattributed.stage", "unknown", "worker", "reconcile", store, "wine", 2)
+        with wine.ledger.transaction("writing") as connection:
+            append(connection, entry)
+        app = open_page("model", model="wine")
+        assert any("found in MLflow" in w.value for w in app.warning)
 
 
 class TestWayBack:

@@ -5,6 +5,7 @@ import streamlit as st
 from core import formats
 from core.registry.catalogue import Dossier
 from core.registry.ladder import Rung
+from core.registry.reconcile import alerts
 from core.registry.record import Transition, mover, record
 from core.registry.requests import Request
 from core.texts import t
@@ -36,6 +37,7 @@ def draw(found: Look) -> None:
                         ask.line(request)
     _others(dossier, requests)
     _against(dossier)
+    _unattributed(dossier.model.name)
 
 
 def recorded(model: str) -> list[Transition]:
@@ -113,3 +115,16 @@ def _against(dossier: Dossier) -> None:
     st.warning(
         "\n".join(said), title=t("model.ladder.against", n=len(found)), icon=":material/rule:"
     )
+
+
+def _unattributed(model: str) -> None:
+    """Changes that somebody made in MLflow, past Modeldeck, and that nobody has looked at yet."""
+    here = deck()
+    found = read("alerts", lambda: alerts(here.ledger, here.mlflow.address, model), model)
+    if not found:
+        return
+    st.warning(
+        t("model.ladder.outside_what", n=len(found), ago=parts.when(found[0].at)),
+        title=t("model.ladder.outside", n=len(found)), icon=":material/person_alert:",
+    )  # fmt: skip
+    link("ledger", t("model.ladder.outside_open"), icon=":material/receipt_long:", model=model)
