@@ -19,7 +19,7 @@ import pytest
 
 from core import settings
 from core.errors import EndpointFailed
-from core.mlflow_api import connect
+from core.mlflow_api import calls, connect
 from core.mlflow_api.nouns import ModelInfo
 from core.mlflow_api.scoring import MODEL_BROKEN, PORT_TAKEN, listen
 from core.processes import ROOT, clean_environment
@@ -315,7 +315,16 @@ def test_the_process_has_no_credentials_and_leaves_nothing_where_it_stands(
 ) -> None:
     environment = psutil.Process(endpoint.pid).environ()
     assert "secret" not in environment.values()
-    assert sorted(path.name for path in endpoint.folder.iterdir()) == ["log.txt", "ready.json"]
+    left = sorted(path.name for path in endpoint.folder.iterdir())
+    assert left == [calls.CALLED, "log.txt", "ready.json"]
+
+
+def test_a_prediction_is_a_call_and_a_look_is_none(endpoint: Endpoint) -> None:
+    os.utime(endpoint.folder / calls.CALLED, (0, 0))
+    identify(endpoint.address, 10)
+    assert calls.calls(endpoint.folder) == calls.Calls(True, None)
+    predicted(endpoint, {"dataframe_records": [{"rooms": 1, "area": 50.0}]})
+    assert calls.calls(endpoint.folder).last is not None
 
 
 # ------------------------------------------------------------------------------------- ports
