@@ -48,10 +48,11 @@ def person(
     rules: Rules | None = None,
     rights: Rights | None = None,
     *,
-    kind: str = "mlflow",
+    kind: str = "oidc",
     administrator: bool = False,
 ) -> Desk:
-    """The desk as somebody sees it, with an account of that name."""
+    """The desk as somebody sees it, under that name; there is no server that could be asked whether
+    they still have an account."""
     actor = Actor(name, kind, administrator=administrator)
     return Desk(
         deck.mlflow, deck.service, deck.ledger, actor, rights or Rights(), rules or production()
