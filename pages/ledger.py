@@ -4,11 +4,14 @@ import streamlit as st
 
 from core.texts import t
 from core.ui import parts
-from core.ui.ledger import lines, verifying
+from core.ui.ledger import alerting, lines, stood, verifying
 
 parts.title(t("nav.title.ledger"), "history_edu", t("ledger.about"))
-record, verify = st.tabs(
-    [t("ledger.tab.record"), t("ledger.tab.verify")], key="ledger_tab", on_change="rerun"
+alerting.draw()
+record, then, verify = st.tabs(
+    [t("ledger.tab.record"), t("record.stood.tab"), t("ledger.tab.verify")],
+    key="ledger_tab",
+    on_change="rerun",
 )
 if record.open:
     with record:

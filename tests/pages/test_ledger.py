@@ -3,13 +3,17 @@
 import csv
 import io
 import json
+from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
+import streamlit as st
+from streamlit.testing.v1 import AppTest
 
-from core.ledger import chain
+from core.ledger import chain, now
 from core.lifecycle.deck import Deck
 from core.registry import requests
+from core.registry.reconcile import reconcile
 from core.registry.requests import binding
 from core.ui.ledger import lines, saving
 from tests.pages.asked import asks, checks, read, visit_as, wine
@@ -110,3 +114,41 @@ def test_the_record_is_verified_and_a_changed_line_is_named(here: Deck, open_pag
     app.button(key="verify").click().run()
     assert "does not hold" in str([one.value for one in app.error])
     assert "Line 2 was changed" in read(app)
+
+
+def test_what_stood_where_is_told_by_the_record(here: Deck, open_page: Open) -> None:
+    reconcile(here.desk)
+    app = open_page("ledger")
+    app.session_state["ledger_tab"] = "What stood where"
+    app.run()
+    assert not app.exception
+    tomorrow = now() + timedelta(days=1)
+    app.date_input(key="stood_day").set_value(tomorrow.date()).run()
+    assert not app.exception
+    (row,) = told(app)
+    assert (row["model"], row["version"]) == ("wine", "v1")
+    app.date_input(key="stood_day").set_value((now() - timedelta(days=2)).date()).run()
+    assert told_nothing(app)
+
+
+def told_nothing(app: AppTest) -> bool:
+    """Whether there is no table."""
+    return not app.get("arrow_data_frame") and not app.get("dataframe")
+
+
+def test_a_change_without_modeldeck_is_said_until_somebody_takes_note(
+    here: Deck, open_page: Open
+) -> None:
+    reconcile(here.desk)
+    here.mlflow.registry.set_alias("wine", "champion", 3)
+    reconcile(here.desk)
+    app = open_page("ledger")
+    assert not app.exception
+    assert "not through Modeldeck" in str([box.value for box in app.warning])
+    app.text_input(key="acknowledge_words_wine").input("An emergency, by hand.")
+    next(b for b in app.button if str(b.key).startswith("FormSubmitter:acknowledge")).click().run()
+    assert not app.exception
+    st.cache_data.clear()
+    again = open_page("ledger")
+    assert "not through Modeldeck" not in str([box.value for box in again.warning])
+    assert "An emergency, by hand." in [row["why"] for row in told(again)]

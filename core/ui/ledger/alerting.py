@@ -1,0 +1,54 @@
+"""Changes without Modeldeck that nobody has taken note of yet."""
+
+import streamlit as st
+
+from core.ledger.chain import Line
+from core.registry.reconcile import acknowledge, alerts, may_acknowledge
+from core.registry.telling import sentence
+from core.texts import t
+from core.ui import parts
+from core.ui.deck import deck, forget, read
+from core.ui.ledger.lines import readable, sees_all
+from core.ui.markup import md, safe
+
+SHOWN = 10
+
+
+def draw(model: str | None = None) -> None:
+    """A banner with each model's changes, and taking note of them; nothing where there are none.
+
+    Args:
+        model: of this model only.
+    """
+    here = deck()
+    store = here.mlflow.address
+    found = read("alerts", lambda: alerts(here.ledger, store, model), model)
+    by_model: dict[str, list[Line]] = {}
+    for line in found:
+        if sees_all() or line.entry.model in readable():
+            by_model.setdefault(line.entry.model, []).append(line)
+    for name, lines in list(by_model.items())[:SHOWN]:
+        with st.container(border=True):
+            st.warning(
+                md("record.alert.about", model=name, n=len(lines)), icon=":material/warning:"
+            )
+            for line in lines[:SHOWN]:
+                at = parts.moment(line.at)
+                st.markdown(md("record.alert.line", number=line.number, at=at,
+                               what=sentence(line.entry)))  # fmt: skip
+            if len(lines) > SHOWN:
+                st.caption(t("record.alert.more", shown=SHOWN, n=len(lines)))
+            if may_acknowledge(here.desk, name):
+                _form(name, [line.number for line in lines])
+    if len(by_model) > SHOWN:
+        st.caption(t("record.alert.models", shown=SHOWN, n=len(by_model)))
+
+
+def _form(model: str, numbers: list[int]) -> None:
+    with st.form(f"acknowledge_{model}", border=False):
+        words = st.text_input(t("record.alert.comment"), key=f"acknowledge_words_{model}")
+        if st.form_submit_button(t("record.alert.acknowledge"), icon=":material/check:"):
+            acknowledge(deck().desk, numbers, words)
+            forget()
+            parts.done(t("record.alert.done", model=safe(model)))
+            st.rerun()
