@@ -16,6 +16,9 @@ record, then, verify = st.tabs(
 if record.open:
     with record:
         lines.draw(lines.controls())
+if then.open:
+    with then:
+        stood.draw()
 if verify.open:
     with verify:
         verifying.draw()

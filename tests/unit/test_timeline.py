@@ -37,7 +37,10 @@ def test_one_version_follows_another() -> None:
     told = spans(
         [
             line(1, known.BASELINE, {}, {1: "Production"}),
-            line(2, "transition.done", {1: "Production", 2: "None"}, {1: "Archived", 2: "Production"}),
+            line(
+                2, "transition.done",
+                {1: "Production", 2: "None"}, {1: "Archived", 2: "Production"},
+            ),
             line(3, known.STAGE, {2: "Production"}, {2: "Archived"}),
         ]
     )  # fmt: skip
@@ -54,7 +57,10 @@ def test_one_version_follows_another() -> None:
 
 def test_a_version_that_is_gone_stands_nowhere() -> None:
     told = spans(
-        [line(1, "transition.done", {1: "None"}, {1: "Staging"}), line(2, known.DELETED, {1: "Staging"}, {})]
+        [
+            line(1, "transition.done", {1: "None"}, {1: "Staging"}),
+            line(2, known.DELETED, {1: "Staging"}, {}),
+        ]
     )  # fmt: skip
     assert told.holder("Staging", at(1.5))
     assert not told.holder("Staging", at(2))

@@ -1,0 +1,56 @@
+"""What stood on each rung at a moment, told by the record."""
+
+from datetime import datetime, time
+from zoneinfo import ZoneInfo
+
+import streamlit as st
+
+from core import formats
+from core.ledger import now
+from core.registry.timeline import held
+from core.texts import t
+from core.ui import parts
+from core.ui.deck import deck, read
+from core.ui.ledger.lines import readable, sees_all
+from core.ui.markup import visible
+
+
+def draw() -> None:
+    """A moment, a rung, one model or all; a table of what stood there then."""
+    here, zone = deck(), st.context.timezone
+    today = formats.in_zone(now(), zone)
+    names = readable()
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        day = st.date_input(t("record.stood.day"), today.date(), key="stood_day", width=160)
+        hour = st.time_input(t("record.stood.time"), time(today.hour), key="stood_time", width=120)
+        rungs = [rung.name for rung in here.rules.ladder.rungs]
+        top = rungs.index(here.rules.ladder.top.name)
+        rung = st.selectbox(t("record.stood.rung"), rungs, index=top, key="stood_rung", width=180)
+        model = st.selectbox(
+            t("ledger.model"), names, index=None, key="stood_model", width=220,
+            placeholder=t("ledger.all"),
+        )  # fmt: skip
+    moment = datetime.combine(day, hour, tzinfo=ZoneInfo(zone or "UTC"))
+    store = here.mlflow.address
+    found = read(
+        "what stood", lambda: held(here.ledger, store, rung, moment, model), rung, moment, model
+    )
+    rows = [
+        {
+            "model": visible(name),
+            "version": t("models.v", version=span.version) if span else t("record.stood.nothing"),
+            "since": parts.moment(span.since) if span else "",
+            "how": t(f"record.stood.{'found' if span.known_since else 'moved'}") if span else "",
+            "by": visible(span.by) if span else "",
+            "line": span.number if span else None,
+        }
+        for name, spans in found.items()
+        if sees_all() or name in names
+        for span in (spans or (None,))
+    ]
+    if not rows:
+        parts.empty(t("record.stood.unknown"), "history_edu")
+        return
+    columns = {name: t(f"record.stood.column.{name}") for name in rows[0]}
+    st.dataframe(rows, column_config=columns, hide_index=True, alt=t("record.stood.alt"))
+    st.caption(t("record.stood.about"))
