@@ -18,11 +18,9 @@ KINDS = {
 
 def sentence(entry: Entry) -> str:
     """What happened, without who did it: plain text."""
-    key = f"ledger.action.{entry.action}"
-    if not has(key):
+    if not has(f"ledger.action.{entry.action}"):
         return entry.action
-    named = {"version": entry.version, "rung": entry.rung}
-    return t(key, **named)
+    return t(f"ledger.action.{entry.action}", version=entry.version, rung=entry.rung)
 
 
 def changes(entry: Entry) -> str:
