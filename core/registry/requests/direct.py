@@ -6,6 +6,7 @@ from core.people.permissions import require_model
 from core.registry import transitions
 from core.registry.applying import read_state
 from core.registry.desk import Desk
+from core.registry.heads import publish
 from core.registry.plan import Wanted, see
 from core.registry.policy import Policy
 from core.registry.requests.may import policy_for
@@ -36,7 +37,7 @@ def move(desk: Desk, wanted: Wanted) -> Outcome:
             t("requests.not_asker", actor=desk.actor.name, model=wanted.model, rung=rung),
             t("requests.not_asker_next"),
         )
-    return transition(desk.service, desk.ledger, desk.actor, wanted, ladder)
+    return _told(desk, transition(desk.service, desk.ledger, desk.actor, wanted, ladder))
 
 
 def goes_directly(desk: Desk, policy: Policy) -> bool:
@@ -54,19 +55,28 @@ def set_alias(
         InvalidInput, Conflict, NotFound, Busy, DeckError: as for ``transitions.set_alias``.
     """
     _require_alias(desk, model, alias)
-    return transitions.set_alias(
+    outcome = transitions.set_alias(
         desk.service, desk.ledger, desk.actor, model, alias, version, seen=seen, comment=comment,
         ladder=desk.rules.ladder,
     )  # fmt: skip
+    return _told(desk, outcome)
 
 
 def remove_alias(desk: Desk, model: str, alias: str, version: int, comment: str = "") -> Outcome:
     """Take an alias from a version; the same holds as for ``set_alias``."""
     _require_alias(desk, model, alias)
-    return transitions.remove_alias(
+    outcome = transitions.remove_alias(
         desk.service, desk.ledger, desk.actor, model, alias, version, comment=comment,
         ladder=desk.rules.ladder,
     )  # fmt: skip
+    return _told(desk, outcome)
+
+
+def _told(desk: Desk, outcome: Outcome) -> Outcome:
+    """What was done, with the record's head put outside of the ledger too."""
+    if outcome.transition is not None:
+        publish(desk, outcome.transition.line)
+    return outcome
 
 
 def _require_alias(desk: Desk, model: str, alias: str) -> None:
