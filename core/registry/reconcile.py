@@ -6,6 +6,7 @@ looked left no trace in MLflow where it was one of aliases, and is not found.
 
 import logging
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from sqlalchemy.engine import Connection
 
@@ -14,6 +15,7 @@ from core.ledger import Ledger, chain, now
 from core.ledger.chain import Entry, Line
 from core.mlflow_api import ids
 from core.mlflow_api.nouns import ModelVersion
+from core.mlflow_api.permissions import as_of_now
 from core.people import Permission
 from core.people.permissions import require_model
 from core.registry import heads, known
@@ -109,6 +111,7 @@ def acknowledge(desk: Desk, numbers: int | Iterable[int], comment: str) -> Line:
         raise InvalidInput(t("record.no_comment"), field="comment")
     (model,) = models
     require_model(desk.permissions, desk.actor, model, Permission.READ)
+    desk = replace(desk, actor=as_of_now(desk.mlflow, desk.actor))
     if not may_acknowledge(desk, model):
         raise NotAllowed(t("record.not_acknowledge", actor=desk.actor.name, model=model))
     entry = Entry(
@@ -128,7 +131,8 @@ def acknowledge(desk: Desk, numbers: int | Iterable[int], comment: str) -> Line:
 
 
 def may_acknowledge(desk: Desk, model: str) -> bool:
-    """Whether this person is an administrator, or decides on any rung of the model."""
+    """Whether this person is an administrator, as far as a page knows, or decides on any rung of
+    the model."""
     rungs = desk.rules.ladder.rungs
     decides = any(desk.rules.policy(model, r.name).may_decide(desk.actor) for r in rungs)
     return desk.actor.administrator or decides

@@ -1,18 +1,21 @@
 """What somebody signed in works with: rights and account are asked anew at every action."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from core.errors import DeckError, NotAllowed, SignedOut
+from core.ledger import chain
 from core.lifecycle.deck import Deck, open_deck
 from core.lifecycle.visit import Present, current, deck_of
 from core.mlflow_api.credentials import Credential
 from core.people import Actor, Permission
 from core.people.permissions import require_model
 from core.people.sessions import End, Sessions, key_of
+from core.registry import known, migration, reconcile
+from core.registry.desk import Desk
 from core.settings import load
 from core.ui import visit
 from tests.servers import AccountsServer
@@ -138,3 +141,35 @@ def test_an_administrator_is_whom_mlflow_says(own: Deck, accounts_server: Accoun
     session = here.sessions.find(here.key)
     assert session is not None
     assert session.administrator
+
+
+def off_stages(desk: Desk) -> None:
+    """Write a plan in which nothing is to be done."""
+    assert list(migration.migrate(desk, [migration.Migration(MODEL)])) == []
+
+
+def takes_note(desk: Desk) -> None:
+    """Acknowledge a change that was made without Modeldeck."""
+    entry = chain.Entry(
+        known.UNATTRIBUTED[0], "", "unknown", store=desk.mlflow.address, model=MODEL
+    )
+    with desk.ledger.transaction("test") as connection:
+        line = chain.append(connection, entry)
+    reconcile.acknowledge(desk, line.number, "It was me.")
+
+
+@pytest.mark.parametrize("act", [off_stages, takes_note])
+def test_who_administers_no_longer_acts_as_such_no_longer(
+    own: Deck,
+    accounts_server: AccountsServer,
+    act: Callable[[Desk], None],
+) -> None:
+    name = f"chief-{act.__name__.replace('_', '-')}"
+    here = visit_of(own, accounts_server, name).deck
+    desk = replace(here, actor=Actor(name, "mlflow", administrator=True)).desk
+    change = {"username": name, "is_admin": True}
+    accounts_server.ask("PATCH", "2.0/mlflow/users/update-admin", change)
+    act(desk)
+    accounts_server.ask("PATCH", "2.0/mlflow/users/update-admin", {**change, "is_admin": False})
+    with pytest.raises(NotAllowed):
+        act(desk)
