@@ -14,7 +14,7 @@ from core.runs import preview
 from core.runs.preview import Kind, Table
 from core.texts import t
 from core.ui import frame, parts, runs
-from core.ui.deck import deck, keep, read
+from core.ui.deck import deck, keep, later, read
 from core.ui.markup import plain, plain_frame, safe
 from core.ui.navigation import asked
 
@@ -198,7 +198,7 @@ def _download(uri: str, path: str, size: int) -> None:
 
     st.download_button(
         t("artifacts.download"),
-        lambda: here.mlflow.artifacts.read(uri, path, cap),
+        later(lambda: here.mlflow.artifacts.read(uri, path, cap)),
         file_name=PurePosixPath(path).name,
         mime="application/octet-stream",
         icon=":material/download:",

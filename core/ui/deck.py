@@ -35,6 +35,12 @@ def deck() -> Deck:
     return base if own.settings.identity == "local" else visit.present(base)
 
 
+def later(call: Callable[[], T]) -> Callable[[], T]:
+    """``call`` as Streamlit may make it later on a thread of its own, such as a download's: for
+    whoever is here now, and not once they have signed out."""
+    return visit.bound(deck(), call)
+
+
 _opening = threading.Lock()
 _mirrors: list[Mirror] = []
 

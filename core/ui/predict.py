@@ -18,7 +18,7 @@ from core.serving.endpoints import Endpoint
 from core.serving.payloads import Field, form_fields, param_fields, row_from_form
 from core.serving.predict import Prediction
 from core.texts import t
-from core.ui.deck import deck, keep
+from core.ui.deck import deck, keep, later
 from core.ui.markup import md, safe
 from core.ui.navigation import asked, link
 from core.ui.parts import empty
@@ -146,7 +146,7 @@ def answer(endpoint: Endpoint) -> None:
     if len(joined) > _MOST_SHOWN:
         st.caption(t("predict.cut", shown=formats.count(_MOST_SHOWN), n=len(joined)))
     st.download_button(
-        t("predict.download"), lambda: exports.csv_bytes(columns, joined), "predictions.csv",
+        t("predict.download"), later(lambda: exports.csv_bytes(columns, joined)), "predictions.csv",
         "text/csv", icon=":material/download:", on_click="ignore",
     )  # fmt: skip
 

@@ -4,7 +4,9 @@ A tab belongs to the session that it began with. Should its browser's cookie, or
 another one by now, then nobody is here: nothing typed as one person is ever done as another.
 """
 
+from collections.abc import Callable
 from contextvars import ContextVar
+from typing import TypeVar
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
@@ -19,6 +21,8 @@ from core.people.sessions import End, Session, Sessions, key_of
 from core.settings import Settings
 from core.texts import t
 from core.ui import provider
+
+T = TypeVar("T")
 
 CHECK_SECONDS = 30.0
 """How old the knowledge may be that an account is there, while somebody reads."""
@@ -85,6 +89,28 @@ def present(base: Deck) -> Deck:
     deck = provider.deck(base) if base.settings.identity == "oidc" else _deck(base)
     _here.set(deck)
     return deck
+
+
+def bound(here: Deck, call: Callable[[], T]) -> Callable[[], T]:
+    """``call`` for a thread that Streamlit begins, in which nobody is: done for the person of
+    ``here``, as long as they are signed in.
+
+    Raises:
+        SignedOut: by ``call``, where they are not any more.
+    """
+
+    def made() -> T:
+        if here.settings.identity == "mlflow":
+            known = sessions(here.settings)
+            if known.find(here.visit) is None:
+                raise _signed_out(known.end_of(here.visit))
+        token = _here.set(here)
+        try:
+            return call()
+        finally:
+            _here.reset(token)
+
+    return made
 
 
 def _deck(base: Deck) -> Deck:

@@ -1,11 +1,16 @@
 """Where people have accounts, a visit without a session runs no page, whatever comes before."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core.errors import SignedOut
+from core.mlflow_api.credentials import Credential
+from core.people.sessions import End, key_of
 from core.processes import ROOT
+from core.settings import load
 from core.texts import t
 from core.ui import door, visit
 
@@ -51,3 +56,30 @@ def test_were_the_door_left_open_nothing_would_be_read_all_the_same(
     assert not app.info
     assert not app.title
     assert t("signin.ended.unknown") in caplog.text
+
+
+def test_a_file_is_made_for_whoever_asked_and_not_once_they_have_gone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Streamlit makes a download on a thread of its own, after the page was drawn."""
+    known = visit.sessions(load())
+    key = key_of(known.begin("ada", Credential("ada", "password"), administrator=False))
+    monkeypatch.setattr(visit, "_cookies_key", lambda _: key)
+
+    def page() -> None:
+        import streamlit as st
+
+        from core.ui.deck import deck, later
+
+        st.session_state["made"] = later(lambda: deck().actor.name)
+        st.session_state["control"] = lambda: deck().actor.name
+
+    app = AppTest.from_function(page, default_timeout=PATIENCE).run()
+    assert not app.exception
+    with ThreadPoolExecutor(1) as streamlits:
+        assert streamlits.submit(app.session_state["made"]).result() == "ada"
+        with pytest.raises(SignedOut):
+            streamlits.submit(app.session_state["control"]).result()
+        known.end(key, End.REPLACED)
+        with pytest.raises(SignedOut):
+            streamlits.submit(app.session_state["made"]).result()

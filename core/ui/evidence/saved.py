@@ -9,7 +9,7 @@ from core.ledger import chain, now
 from core.lifecycle import paper
 from core.lifecycle.paper.pictures import Curves
 from core.texts import t
-from core.ui.deck import deck
+from core.ui.deck import deck, later
 from core.ui.evidence.look import Look
 
 
@@ -42,7 +42,7 @@ def save(found: Look, curves: Mapping[str, Curves]) -> None:
         ).encode()
 
     st.download_button(
-        t("evidence_page.file.save"), made, file_name=_name(found), mime="text/html",
+        t("evidence_page.file.save"), later(made), file_name=_name(found), mime="text/html",
         icon=":material/save:", on_click="ignore", help=t("evidence_page.file.save_help"),
     )  # fmt: skip
 

@@ -10,7 +10,7 @@ from core.runs.client_code import client_code
 from core.runs.query import Names, RunQuery, RunTable
 from core.texts import t
 from core.ui import runs
-from core.ui.deck import deck
+from core.ui.deck import deck, later
 
 
 def menu(rows: RunTable, picked: Sequence[str], asked: RunQuery, known: Names) -> None:
@@ -49,7 +49,7 @@ def _menu(rows: RunTable, picked: Sequence[str], asked: RunQuery, known: Names) 
         ):
             st.download_button(
                 t(f"experiments.export.{kind}"),
-                make,
+                later(make),
                 file_name=f"runs.{'tex' if kind == 'latex' else kind}",
                 mime=mime,
                 on_click="ignore",

@@ -9,7 +9,7 @@ from core.exports import csv_bytes
 from core.ledger import chain
 from core.registry.telling import changes, sentence
 from core.texts import t
-from core.ui.deck import deck
+from core.ui.deck import deck, later
 
 if TYPE_CHECKING:
     from core.ui.ledger.lines import Wish
@@ -28,11 +28,11 @@ def button(wish: "Wish", total: int) -> None:
         if total > MOST:
             st.caption(t("ledger.save_most", most=MOST, n=total))
         st.download_button(
-            t("ledger.save_csv"), lambda: as_csv(wish), "record.csv", "text/csv",
+            t("ledger.save_csv"), later(lambda: as_csv(wish)), "record.csv", "text/csv",
             key="ledger_csv", on_click="ignore",
         )  # fmt: skip
         st.download_button(
-            t("ledger.save_lines"), lambda: as_lines(wish), "record.jsonl",
+            t("ledger.save_lines"), later(lambda: as_lines(wish)), "record.jsonl",
             "application/x-ndjson", key="ledger_lines", on_click="ignore",
         )  # fmt: skip
 
