@@ -1,5 +1,6 @@
 """Who held which rung when."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -22,8 +23,8 @@ def held_over_time(
     found.
 
     Args:
-        frame: one row a span: ``rung``, ``lane`` (0, 1, … within the rung), ``version`` (int),
-            ``since``, ``until`` (aware; NaT or None: it lasts), ``found`` (bool), ``by``.
+        frame: one row a span, by their beginning: ``rung``, ``version`` (int), ``since``,
+            ``until`` (aware; NaT or None: it lasts), ``found`` (bool), ``by``.
         rungs: in the order from top to bottom.
         now: where bars that last end.
         zone: the IANA zone of the times.
@@ -33,6 +34,8 @@ def held_over_time(
     """
     if frame.empty:
         return figure([], 160), notes(0, 0, [t("charts.notes.held_none")])
+    ends = [now if _lasts(until) else until for until in frame["until"]]
+    frame = frame.assign(lane=lanes(list(frame["rung"]), list(frame["since"]), ends))
     places = _places(frame, rungs)
     shown = figure(
         [_bar(row, places, now, zone) for row in frame.itertuples()],
@@ -60,6 +63,22 @@ def held_over_time(
     )
 
 
+def lanes(rungs: Sequence[str], since: Sequence[datetime], until: Sequence[datetime]) -> list[int]:
+    """For each span (ordered by beginning) a lane of its rung in which nothing overlaps it."""
+    free: dict[str, list[datetime]] = {}
+    taken = []
+    for rung, begins, ends in zip(rungs, since, until, strict=True):
+        known = free.setdefault(rung, [])
+        lane = next((i for i, end in enumerate(known) if end <= begins), len(known))
+        known[lane : lane + 1] = [ends]
+        taken.append(lane)
+    return taken
+
+
+def _lasts(until: datetime | None) -> bool:
+    return until is None or until != until  # NaT equals nothing, not even itself
+
+
 def _places(frame: DataFrame, rungs: tuple[str, ...]) -> dict[tuple[str, int], int]:
     """The row of each rung and lane, from the top."""
     lanes = frame.groupby("rung")["lane"].max()
@@ -68,7 +87,7 @@ def _places(frame: DataFrame, rungs: tuple[str, ...]) -> dict[tuple[str, int], i
 
 
 def _bar(row: Any, places: dict[tuple[str, int], int], now: datetime, zone: str | None) -> Any:
-    lasts = row.until is None or row.until != row.until  # NaT equals nothing, not even itself
+    lasts = _lasts(row.until)
     until = now if lasts else row.until
     name = t("models.v", version=row.version)
     said = [

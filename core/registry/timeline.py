@@ -1,12 +1,14 @@
 """Who held which rung when, told by the record alone."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from core.ledger import Ledger, chain
 from core.ledger.chain import Line
-from core.registry.known import BASELINE, UNATTRIBUTED
+from core.registry.known import BASELINE, SOURCE, UNATTRIBUTED
+from core.registry.ladder import Ladder
+from core.registry.plan import ModelState
 
 _ENDED = tuple(f"transition.{s}" for s in ("done", "partial", "failed", "interrupted", "undone"))
 ACTIONS = (*_ENDED, "imported", BASELINE, *UNATTRIBUTED)
@@ -30,7 +32,9 @@ class Span:
     why: str
     request_id: str
     number: int
-    """The line that says so."""
+    """The line that says so; 0 where none does."""
+    known_until: bool = False
+    """Whether it was only found gone: it may have left before ``until``."""
 
     def holds(self, at: datetime) -> bool:
         """Whether it stood there at a moment, as far as is known."""
@@ -45,10 +49,18 @@ class Timeline:
     """In the order of the record."""
     since: datetime | None
     """Before this nothing is known; None where nothing is known at all."""
+    replaced: Mapping[int, int] = field(default_factory=dict)
+    """Version → the last line by which it was found gone or of another source: what stands under
+    its number later is something else."""
 
     def holder(self, rung: str, at: datetime) -> tuple[Span, ...]:
         """Who stood on a rung at a moment; several where the rung was held by several."""
         return tuple(s for s in self.spans if s.rung == rung and s.holds(at))
+
+    def standing(self, version: int, rung: str) -> Span | None:
+        """The span of a version that stands on a rung still; None where the record knows none."""
+        mine = (s for s in self.spans if s.version == version and s.rung == rung)
+        return next((s for s in mine if s.until is None), None)
 
 
 def timeline(ledger: Ledger, store: str, model: str) -> Timeline:
@@ -81,6 +93,7 @@ def spans(lines: Iterable[Line]) -> Timeline:
     """The spans that lines of one model tell of, oldest line first; decides only."""
     done: list[Span] = []
     standing: dict[int, Span] = {}
+    replaced: dict[int, int] = {}
     first: datetime | None = None
     for line in lines:
         entry, at = line.entry, _effective(line)
@@ -89,23 +102,62 @@ def spans(lines: Iterable[Line]) -> Timeline:
         for number in sorted({int(n) for n in (*before, *after)}):
             was, there = standing.get(number), after.get(str(number))
             rung = there["rung"] if there else None
+            if there is None or entry.action == SOURCE:
+                replaced[number] = line.number
             if was is not None and was.rung == rung:
                 continue
+            found = entry.action in (BASELINE, *UNATTRIBUTED)
+            came_from = before.get(str(number), {}).get("rung")
             if was is not None:
-                done.append(replace(was, until=max(at, was.since)))
+                late = found or came_from != was.rung
+                done.append(replace(was, until=max(at, was.since), known_until=late))
                 del standing[number]
             if rung is not None:
-                found = entry.action in (BASELINE, *UNATTRIBUTED)
                 # Moved by somebody: only where this very line changed the rung.
-                told = before.get(str(number), {}).get("rung") != rung
+                found = found or came_from == rung
+                # Who settles a change that broke off did not move anything.
+                by = "" if found else entry.details.get("begun_by") or entry.actor
                 standing[number] = Span(
-                    entry.model, rung, number, at, None, found or not told,
-                    "" if found or not told else entry.actor,
+                    entry.model, rung, number, at, None, found, by,
                     entry.why, entry.request_id, line.number,
                 )  # fmt: skip
-    return Timeline(
-        tuple(sorted([*done, *standing.values()], key=lambda s: (s.number, s.version))), first
-    )
+    ordered = sorted([*done, *standing.values()], key=lambda s: (s.number, s.version))
+    return Timeline(tuple(ordered), first, replaced)
+
+
+def until_now(
+    told: Timeline, state: ModelState, ladder: Ladder, at: datetime, *, whole: bool = True
+) -> tuple[Span, ...]:
+    """Spans on rungs that are for one at a time, by their beginning, brought up to what is there.
+
+    Where nothing in the record says why a version stands where it does, or stands there no longer,
+    that is known since MLflow says that it was changed last.
+
+    Args:
+        state: where its versions stand at ``at``.
+        whole: whether these are all versions, so that others are gone.
+    """
+    rungs = {rung.name for rung in ladder.rungs if rung.exclusive}
+    here = {v.version: v for v in state.versions}
+    standing = {n: ladder.standing(v.stage, v.aliases, v.tags).name for n, v in here.items()}
+    found: list[Span] = []
+    explained: set[int] = set()
+    for span in told.spans:
+        n = span.version
+        if span.rung not in rungs:
+            continue
+        if span.until is None and (standing.get(n) == span.rung or not (n in here or whole)):
+            explained.add(n)
+        elif span.until is None:
+            left = (here[n].updated_at if n in here else None) or at
+            span = replace(span, until=max(left, span.since), known_until=True)
+        found.append(span)
+    found += [
+        Span(state.model, rung, n, here[n].updated_at or at, None, True, "", "", "", 0)
+        for n, rung in standing.items()
+        if rung in rungs and n not in explained
+    ]
+    return tuple(sorted(found, key=lambda s: (s.since, s.version)))
 
 
 def _effective(line: Line) -> datetime:

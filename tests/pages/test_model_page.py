@@ -17,6 +17,7 @@ from core.people import Actor
 from core.registry.card import read_card, write_card
 from core.registry.catalogue import dossier, first_look
 from core.registry.plan import Wanted
+from core.registry.reconcile import reconcile
 from core.registry.record import record
 from core.registry.requests import State, listed
 from core.registry.transitions import read_state, transition
@@ -84,6 +85,21 @@ class TestLadder:
         said = texts(open_page("model", model="wine"))
         assert "Nobody in Production" in said
         assert "Moved without Modeldeck" in said
+
+    def test_what_was_moved_outside_is_known_since_it_was_found(
+        self, wine: Deck, open_page: Open
+    ) -> None:
+        wine.mlflow.registry.set_stage("wine", 2, "Staging")
+        reconcile(wine.desk, "wine")
+        app = open_page("model", model="wine")
+        assert "who moved it is not known" in texts(app)
+        assert "Moved without Modeldeck" not in texts(app)
+        table = next(d.value for d in tab(app, "Who stood where").dataframe if "how" in d.value)
+        rows = table[["rung", "version", "by", "how"]].to_numpy().tolist()
+        assert rows == [
+            ["Staging", "v2", "not known", "found there; it may have been there before"],
+            ["Production", "v1", "anna", "from the record"],
+        ]
 
     def test_marks_of_two_rungs_and_two_at_once_are_said(self, wine: Deck, open_page: Open) -> None:
         wine.mlflow.registry.set_stage("wine", 2, "Production")

@@ -1,6 +1,7 @@
 """What stood where and when, told by lines alone."""
 
 import itertools
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
@@ -8,7 +9,9 @@ from hypothesis import strategies as st
 
 from core.ledger.chain import Entry, Line
 from core.registry import known
-from core.registry.timeline import Span, spans
+from core.registry.ladder import LADDER
+from core.registry.plan import ModelState, VersionState
+from core.registry.timeline import Span, spans, until_now
 
 START = datetime(2026, 3, 3, 14, tzinfo=UTC)
 RUNGS = ("None", "Staging", "Production", "Archived")
@@ -64,6 +67,76 @@ def test_a_version_that_is_gone_stands_nowhere() -> None:
     )  # fmt: skip
     assert told.holder("Staging", at(1.5))
     assert not told.holder("Staging", at(2))
+
+
+class TestUntilNow:
+    """The record's spans, beside what is there."""
+
+    @staticmethod
+    def told(
+        lines: list[Line], stages: dict[int, str], *, whole: bool = True
+    ) -> list[tuple[str, int, datetime, datetime | None, bool, bool]]:
+        versions = (VersionState(n, stage, updated_at=at(9)) for n, stage in stages.items())
+        state = ModelState("wine", tuple(versions))
+        found = until_now(spans(lines), state, LADDER, at(100), whole=whole)
+        return [(s.rung, s.version, s.since, s.until, s.known_since, s.known_until) for s in found]
+
+    def test_one_follows_the_other(self) -> None:
+        lines = [
+            line(1, "transition.done", {1: "None"}, {1: "Production"}),
+            line(
+                5, "transition.done",
+                {1: "Production", 2: "None"}, {1: "Archived", 2: "Production"},
+            ),
+        ]  # fmt: skip
+        assert self.told(lines, {1: "Archived", 2: "Production"}) == [
+            ("Production", 1, at(1), at(5), False, False),
+            ("Production", 2, at(5), None, False, False),
+        ]
+
+    def test_what_was_found_at_a_pass_counts(self) -> None:
+        lines = [
+            line(1, known.BASELINE, {}, {1: "Production"}),
+            line(4, known.STAGE, {1: "Production"}, {1: "Archived"}),
+            line(6, known.STAGE, {2: "None"}, {2: "Production"}),
+        ]
+        assert self.told(lines, {1: "Archived", 2: "Production"}) == [
+            ("Production", 1, at(1), at(4), True, True),
+            ("Production", 2, at(6), None, True, False),
+        ]
+
+    def test_what_the_record_does_not_know_is_known_since_mlflow_changed_it(self) -> None:
+        assert self.told([], {1: "None", 2: "Production"}) == [
+            ("Production", 2, at(9), None, True, False)
+        ]
+
+    def test_one_that_left_without_a_line_is_found_gone(self) -> None:
+        lines = [line(1, "transition.done", {1: "None"}, {1: "Production"})]
+        gone = ("Production", 1, at(1), at(9), False, True)
+        assert self.told(lines, {1: "Archived"}) == [gone]
+        assert self.told(lines, {}) == [(*gone[:3], at(100), False, True)]
+        # Not all versions were read yet: nothing says that it is gone.
+        assert self.told(lines, {}, whole=False) == [(*gone[:3], None, False, False)]
+
+
+def test_who_settles_a_change_moved_nothing() -> None:
+    settled = line(1, "transition.interrupted", {1: "None"}, {1: "Production"})
+    entry = replace(settled.entry, details={"begun_by": "anna"})
+    (span,) = spans([replace(settled, entry=entry)]).spans
+    assert span.by == "anna"
+
+
+def test_what_stands_under_a_number_later_is_something_else() -> None:
+    told = spans(
+        [
+            line(1, "transition.done", {1: "None", 2: "None"}, {1: "Staging", 2: "Production"}),
+            line(2, known.DELETED, {1: "Staging"}, {}),
+            line(3, known.SOURCE, {2: "Production"}, {2: "Production"}),
+        ]
+    )
+    assert told.replaced == {1: 2, 2: 3}
+    assert told.standing(2, "Production") is not None
+    assert told.standing(1, "Staging") is None
 
 
 @given(

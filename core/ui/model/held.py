@@ -6,39 +6,41 @@ import streamlit as st
 from core import charts
 from core.ledger import now
 from core.registry.catalogue import Dossier
-from core.registry.held import Span, lanes, spans
+from core.registry.timeline import Span, until_now
 from core.texts import t
 from core.ui import parts, runs
 from core.ui.markup import safe, visible
-from core.ui.model import ladder
+from core.ui.model.told import told
+
+MOST = 200
+"""Spans that are drawn, the newest; the table holds all."""
 
 
 def draw(dossier: Dossier) -> None:
     """The chart from the record, with the table below it."""
-    rows = ladder.recorded(dossier.model.name)
-    at = now()
-    found = spans(rows, dossier.state, dossier.ladder, at)
+    at, known = now(), told(dossier.model.name)
+    found = until_now(known, dossier.state, dossier.ladder, at, whole=dossier.complete)
     if not found:
         parts.empty(t("model.held.none"), "timeline")
         return
+    drawn = found[-MOST:]
     frame = pd.DataFrame(
         {
-            "rung": [s.rung for s in found],
-            "lane": lanes(found, at),
-            "version": [s.version for s in found],
-            "since": [s.since for s in found],
-            "until": pd.Series([s.until for s in found], dtype=object),
-            "found": [s.known_since for s in found],
-            "by": [s.by for s in found],
+            "rung": [s.rung for s in drawn],
+            "version": [s.version for s in drawn],
+            "since": [s.since for s in drawn],
+            "until": pd.Series([s.until for s in drawn], dtype=object),
+            "found": [s.known_since for s in drawn],
+            "by": [s.by for s in drawn],
         }
     )
     order = tuple(rung.name for rung in reversed(dossier.ladder.rungs) if rung.exclusive)
     figure, notes = charts.held_over_time(frame, order, at, st.context.timezone)
     st.plotly_chart(figure, key="held_over_time")
     st.caption(safe(notes.text))
+    if len(drawn) < len(found):
+        st.caption(t("model.held.newest", n=len(drawn), total=len(found)))
     _table(found[::-1])
-    if len(rows) >= ladder.RECORDED:
-        st.caption(t("model.held.newest", n=len(rows)))
     st.caption(t("model.held.ours"))
 
 

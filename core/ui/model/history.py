@@ -8,20 +8,21 @@ import streamlit as st
 
 from core.ledger import now
 from core.registry.catalogue import Dossier
-from core.registry.record import State, Transition
+from core.registry.record import State, Transition, record
 from core.registry.transitions import LEASE_SECONDS, settle
 from core.texts import t
 from core.ui import parts, runs
-from core.ui.deck import deck, forget
+from core.ui.deck import deck, forget, read
 from core.ui.markup import visible
-from core.ui.model import ladder
 
+RECORDED = 200
+"""Changes that are shown, the newest."""
 _COLOURS = {State.APPLYING: "blue", State.DONE: "green", State.FAILED: "red"}
 
 
 def draw(dossier: Dossier) -> None:
     """The changes, newest first."""
-    rows = ladder.recorded(dossier.model.name)
+    rows = _recorded(dossier.model.name)
     if not rows:
         parts.empty(t("model.history.none"), "history")
         return
@@ -60,6 +61,15 @@ def draw(dossier: Dossier) -> None:
     _open_ends(dossier.model.name, rows)
 
 
+def _recorded(model: str) -> list[Transition]:
+    here = deck()
+    return read(
+        "transitions",
+        lambda: record(here.ledger, model, RECORDED, store=here.mlflow.address),
+        model,
+    )
+
+
 def _open_ends(model: str, rows: Sequence[Transition]) -> None:
     """Offer to find out how changes ended whose maker has gone."""
     late = now() - timedelta(seconds=LEASE_SECONDS)
@@ -77,5 +87,5 @@ def _open_ends(model: str, rows: Sequence[Transition]) -> None:
 
 
 def _history_said(rows: Sequence[Transition]) -> str:
-    key = "model.history.newest" if len(rows) == ladder.RECORDED else "model.history.all"
+    key = "model.history.newest" if len(rows) == RECORDED else "model.history.all"
     return " ".join([t(key, n=len(rows)), t("model.history.ours")])

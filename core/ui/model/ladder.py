@@ -6,19 +6,19 @@ from core import formats
 from core.registry.catalogue import Dossier
 from core.registry.ladder import Rung
 from core.registry.reconcile import alerts
-from core.registry.record import Transition, mover, record
 from core.registry.requests import Request
+from core.registry.timeline import Timeline
 from core.texts import t
 from core.ui import ask, parts, registry
 from core.ui.deck import deck, read
 from core.ui.markup import md, safe
 from core.ui.model import rollback
 from core.ui.model.look import Look
+from core.ui.model.told import told
 from core.ui.navigation import link
 
 MOST_HOLDERS = 3
 MOST_SAID = 3
-RECORDED = 200
 _WIDTH = 290
 
 
@@ -26,12 +26,12 @@ def draw(found: Look) -> None:
     """One card a rung, the highest first; what speaks against it below."""
     dossier = found.dossier
     requests = ask.open_requests(dossier.model.name)
-    rows = recorded(dossier.model.name)
+    known = told(dossier.model.name)
     exclusive = [rung for rung in reversed(dossier.ladder.rungs) if rung.exclusive]
     with st.container(horizontal=True, gap="small"):
         for rung in exclusive:
             with st.container(border=True, width=_WIDTH, gap="xsmall"):
-                _rung(found, rung, rows)
+                _rung(found, rung, known)
                 for request in requests:
                     if request.rung == rung.name:
                         ask.line(request)
@@ -40,17 +40,7 @@ def draw(found: Look) -> None:
     _unattributed(dossier.model.name)
 
 
-def recorded(model: str) -> list[Transition]:
-    """The changes of a model that are on record, newest first."""
-    here = deck()
-    return read(
-        "transitions",
-        lambda: record(here.ledger, model, RECORDED, store=here.mlflow.address),
-        model,
-    )
-
-
-def _rung(found: Look, rung: Rung, rows: list[Transition]) -> None:
+def _rung(found: Look, rung: Rung, known: Timeline) -> None:
     dossier = found.dossier
     held = sorted(dossier.on(rung), reverse=True)
     top = rung == dossier.ladder.top
@@ -68,7 +58,7 @@ def _rung(found: Look, rung: Rung, rows: list[Transition]) -> None:
         else:
             st.caption(words)
     for number in held[:MOST_HOLDERS]:
-        _holder(dossier, number, rung, rows)
+        _holder(dossier, number, rung, known)
     if len(held) > MOST_HOLDERS:
         st.caption(t("model.ladder.more", n=len(held) - MOST_HOLDERS))
     if len(held) > 1:
@@ -77,18 +67,21 @@ def _rung(found: Look, rung: Rung, rows: list[Transition]) -> None:
         rollback.draw(dossier, rung)
 
 
-def _holder(dossier: Dossier, number: int, rung: Rung, rows: list[Transition]) -> None:
+def _holder(dossier: Dossier, number: int, rung: Rung, known: Timeline) -> None:
     link(
         "model", t("models.v", version=number), icon=":material/deployed_code:",
         model=dossier.model.name, version=str(number),
     )  # fmt: skip
-    moved = mover(rows, number, rung.name)
-    if moved is None:
+    span = known.standing(number, rung.name)
+    if span is None:
         st.caption(t("model.ladder.unknown"))
     else:
-        at = moved.ended_at or moved.begun_at
-        st.caption(md("model.ladder.since", at=parts.moment(at), ago=parts.when(at),
-                      who=moved.actor))  # fmt: skip
+        st.caption(
+            md(
+                "model.ladder.found" if span.known_since else "model.ladder.since",
+                at=parts.moment(span.since), ago=parts.when(span.since), who=span.by,
+            )
+        )  # fmt: skip
 
 
 def _others(dossier: Dossier, requests: list[Request]) -> None:
