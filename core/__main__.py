@@ -1,4 +1,4 @@
-"""Modeldeck from the command line: ``python -m core run|worker|demo|stop|ps|rules``."""
+"""Modeldeck from the command line: ``python -m core run|worker|demo|stop|ps|rules|verify``."""
 
 import argparse
 import os
@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from core import logs
 from core.errors import DeckError
@@ -18,6 +18,9 @@ from core.processes import ROOT
 from core.settings import BadSetting, Settings, load, require_home
 from core.texts import t
 
+if TYPE_CHECKING:
+    from core.ledger.verifying import Verification
+
 
 def main(arguments: list[str]) -> int:
     """Do what the first argument names; the process's exit code."""
@@ -27,6 +30,8 @@ def main(arguments: list[str]) -> int:
         commands.add_parser(name, help=t(f"cli.{name}"))
     checker = commands.add_parser("rules", help=t("cli.rules"))
     checker.add_argument("file", nargs="?", type=Path, help=t("cli.rules_file"))
+    verifier = commands.add_parser("verify", help=t("cli.verify"))
+    verifier.add_argument("file", nargs="?", type=Path, help=t("cli.verify_file"))
     given = parser.parse_args(arguments)
     command = given.command
     logs.setup()
@@ -34,6 +39,8 @@ def main(arguments: list[str]) -> int:
         settings = load()
         if command == "rules":
             return rules(settings, given.file)
+        if command == "verify" and given.file is not None:
+            return verify_export(given.file)
         if command != "stop":
             require_home(settings)
         take_over(settings)
@@ -136,12 +143,48 @@ def rules(settings: Settings, file: Path | None = None) -> int:
     return 0
 
 
+def verify(settings: Settings) -> int:
+    """Verify this home's record with the heads outside of it; 1 where it is not as written."""
+    from core.ledger.verifying import verify as verify_record
+    from core.lifecycle.deck import open_deck
+    from core.registry.heads import gather
+
+    deck = open_deck(settings)
+    found = verify_record(deck.ledger, gather(deck.desk))
+    return _verified(found, t("cli.verify_heads", n=found.heads))
+
+
+def verify_export(file: Path) -> int:
+    """Check a file of exported lines; 1 where it is not as written."""
+    from core.ledger.exported import check_file
+
+    found = check_file(file)
+    return _verified(found, t("cli.verify_gaps", n=found.left_out) if found.left_out else "")
+
+
+def _verified(found: "Verification", more: str) -> int:
+    for fault in found.faults:
+        print(fault.what, file=sys.stderr)
+    if not found.ok:
+        shown = len(found.faults)
+        if found.faulty > shown:
+            print(t("cli.verify_more", shown=shown, n=found.faulty), file=sys.stderr)
+        print(t("cli.verify_bad", n=found.lines), file=sys.stderr)
+    else:
+        print(t("cli.verify_good", n=found.lines))
+    for line in (more, t("cli.verify_head", head=found.head) if found.head else ""):
+        if line:
+            print(line)
+    return 0 if found.ok else 1
+
+
 _COMMANDS: dict[str, Callable[[Settings], int]] = {
     "run": run,
     "worker": worker,
     "demo": demo,
     "stop": stop,
     "ps": ps,
+    "verify": verify,
 }
 
 

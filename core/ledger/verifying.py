@@ -49,6 +49,8 @@ class Verification:
     """How many heads from outside were compared."""
     at: datetime
     """When it was done."""
+    left_out: int = 0
+    """How many lines are not there and need not be."""
 
     @property
     def ok(self) -> bool:
@@ -77,10 +79,14 @@ def verify(
     return check(_rows(ledger, total, progress), heads)
 
 
-def check(rows: Iterable[dict[str, Any] | Fault], heads: Iterable[Head] = ()) -> Verification:
+def check(
+    rows: Iterable[dict[str, Any] | Fault], heads: Iterable[Head] = (), *, gaps: bool = False
+) -> Verification:
     """The same for lines from anywhere, such as an export.
 
     Args:
+        gaps: lines may be left out, as where only some were exported; then each is checked by
+            itself, against the line before it where that is there, and against its own head.
         rows: in order, each with ``number``, ``previous``, ``hash`` and ``body``, and any of the
             columns beside the body. A fault in their place is one of reading.
     """
@@ -90,7 +96,7 @@ def check(rows: Iterable[dict[str, Any] | Fault], heads: Iterable[Head] = ()) ->
         outside.setdefault(one.count, []).append(one)
         compared += 1
     faults: list[Fault] = []
-    faulty, seen, number, last, made = 0, 0, 0, START, START
+    faulty, seen, left_out, number, last, made = 0, 0, 0, 0, START, START
 
     def say(found: Iterable[Fault]) -> None:
         nonlocal faulty
@@ -105,7 +111,9 @@ def check(rows: Iterable[dict[str, Any] | Fault], heads: Iterable[Head] = ()) ->
             say([row])
             continue
         here, seen = row["number"], seen + 1
-        if here != number + 1:
+        if gaps and here > number + 1:
+            left_out += here - number - 1
+        elif here != number + 1:
             say([_gap(number + 1, here)])
         elif row["previous"] not in (last, made):
             say([_fault(here, "previous", before=number)])
@@ -117,11 +125,11 @@ def check(rows: Iterable[dict[str, Any] | Fault], heads: Iterable[Head] = ()) ->
             for one in outside.pop(here, ())
             if one.hash != last
         )
-    for length, found in sorted(outside.items()):
+    for length, found in () if gaps else sorted(outside.items()):
         key = "cut" if number else "empty"
         say(_fault(number, key, where=one.where, count=length) for one in found)
     end = Head(number, str(last)) if seen else None
-    return Verification(seen, tuple(faults), faulty, end, compared, now())
+    return Verification(seen, tuple(faults), faulty, end, compared, now(), left_out)
 
 
 def _own_faults(row: dict[str, Any]) -> Iterator[Fault]:
