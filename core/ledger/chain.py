@@ -216,11 +216,15 @@ def newest_of_versions(ledger: Ledger, store: str) -> dict[tuple[str, int], Head
         return {(r.model, r.version): Head(r.number, r.hash) for r in connection.execute(query)}
 
 
-def actors(ledger: Ledger, store: str | None = None) -> list[str]:
-    """The names of all who stand in the record."""
+def actors(
+    ledger: Ledger, store: str | None = None, models: Collection[str] | None = None
+) -> list[str]:
+    """The names of all who stand in the record, or in its lines about some models."""
     query = sa.select(table.c.actor).where(table.c.actor != "").distinct()
     if store is not None:
         query = query.where(table.c.store == store)
+    if models is not None:
+        query = query.where(table.c.model.in_(models))
     with ledger.transaction(t("record.reading")) as connection:
         return sorted(connection.execute(query).scalars())
 

@@ -74,6 +74,23 @@ def test_who_is_no_administrator_sees_the_models_that_they_may_read(
     assert "Set up a webhook" not in [row["what"] for row in told(open_page("ledger"))]
 
 
+def test_who_may_not_read_a_model_is_told_nothing_of_it_nor_of_its_people(
+    here: Deck, open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checks(here, asks(here))
+    store = here.mlflow.address
+    with here.ledger.transaction("test") as connection:
+        chain.append(connection, chain.Entry("request.asked", "mallory", store=store, model="dark"))
+    app = open_page("ledger")
+    assert "dark" in [row["model"] for row in told(app)]
+    assert "mallory" in app.selectbox(key="who").options
+    visit_as(monkeypatch, "zoe")
+    app = open_page("ledger", model="dark")
+    assert "mallory" not in app.selectbox(key="who").options
+    assert not app.exception
+    assert {row["model"] for row in told(app)} == {"wine"}
+
+
 def test_hostile_text_stays_text(here: Deck, open_page: Open) -> None:
     checks(here, asks(here, comment=HOSTILE[:1000]))
     app = open_page("ledger")

@@ -86,7 +86,8 @@ def controls() -> Wish:
             t("ledger.kinds"), list(kinds), index=None, key="kind", bind="query-params",
             placeholder=t("ledger.all"), width=200,
         )  # fmt: skip
-        people = read("record's people", lambda: chain.actors(deck().ledger))
+        mine = None if sees_all() else tuple(names)
+        people = read("record's people", lambda: chain.actors(deck().ledger, models=mine), mine)
         actor = st.selectbox(
             t("ledger.person"), people, index=None, key="who", bind="query-params", width=180,
             placeholder=t("ledger.all"), format_func=visible,
@@ -96,7 +97,7 @@ def controls() -> Wish:
             help=t("ledger.period_help"),
         )  # fmt: skip
     since, until = _period(period)
-    models = (model,) if model else None if sees_all() else tuple(names)
+    models = (model,) if model else mine
     actions = KINDS[kinds[kind]] if kind in kinds else None
     return Wish(models, actions, actor, words or None, since, until)
 
