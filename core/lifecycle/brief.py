@@ -299,7 +299,8 @@ def stops(request: Request) -> tuple[Stop, ...]:
             continue
         look = "here" if request.open else "past" if state is State.DONE else "ended"
         moment = when[name] or request.closed_at
-        made.append(Stop(name, look, moment, state_said(state)))
+        said = "" if state is State.DONE else state_said(state)  # its place says it
+        made.append(Stop(name, look, moment, said))
     return tuple(made)
 
 

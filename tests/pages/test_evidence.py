@@ -74,6 +74,20 @@ class TestLook:
         assert "v2 → Production" in text
         assert "alias champion v1 → v2" in text
 
+    def test_a_metric_that_got_worse_is_red_and_falls(self, here: Deck, open_page: Open) -> None:
+        better = asks(here, 2)
+        made = checks(here, better)
+        requests.approve(here.desk, made.id, binding=requests.binding(made))
+        carry_out(here, made.id)
+        app = open_page("evidence", request=checks(here, asks(here, 1)).id)
+        metric = app.metric[0]
+        assert metric.delta.replace("\\", "") == "-0.020 against 0.930 of v2"
+        assert metric.proto.color == metric.proto.RED
+        assert metric.proto.direction == metric.proto.DOWN
+        app = open_page("evidence", request=made.id)
+        assert app.metric[0].proto.color == app.metric[0].proto.GREEN
+        assert app.metric[0].proto.direction == app.metric[0].proto.UP
+
     def test_a_link_to_nothing(self, here: Deck, open_page: Open) -> None:
         for number, said in (
             ("", "No request was named"),

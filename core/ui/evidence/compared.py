@@ -90,10 +90,12 @@ def _large(metric: Metric, evidence: Evidence) -> None:
         sign = "+" if change.absolute > 0 else ""
         delta = t("evidence_page.metrics.delta", by=f"{sign}{by}", theirs=theirs, version=holder)
     flat = change is None or not change.absolute or better is None
+    falls = change is not None and change.absolute < 0
     st.metric(
         safe(metric.name, 60), value, safe(delta) if delta else None, border=True, width=265,
-        delta_color="off" if flat else "inverse" if better == "lower" else "normal",
-        delta_arrow="off" if change is None or not change.absolute else "auto",
+        # Streamlit would look for the sign in the escaped text and take every change for a gain.
+        delta_color="gray" if flat else "green" if (better == "lower") == falls else "red",
+        delta_arrow="off" if change is None or not change.absolute else "down" if falls else "up",
     )  # fmt: skip
 
 

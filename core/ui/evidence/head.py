@@ -51,7 +51,8 @@ def _strip(request: Request) -> None:
             with st.container(width="content", gap=None):
                 st.markdown(f":{colour}[:material/{icon}:] **{name}**")
                 said = [stop.said, parts.moment(stop.at) if stop.at else ""]
-                st.caption(safe(" · ".join(filter(None, said)) or t("evidence_page.stop.not_yet")))
+                never = t(f"evidence_page.stop.{'not_yet' if request.open else 'not_reached'}")
+                st.caption(safe(" · ".join(filter(None, said)) or never))
 
 
 def _message(request: Request) -> None:
