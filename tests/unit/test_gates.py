@@ -266,8 +266,8 @@ def test_the_age_of_training_and_of_the_newest_data() -> None:
     found = ask("age", evidence(old), training_days=11, data_days=30)
     assert found.status is Status.FAIL
     assert found.reason == (
-        "It was trained 10 days ago. Up to 11 are allowed. "
-        "Its newest data is 50 days old. At most 30 are allowed."
+        "It was trained 10 days ago. Up to 11 days are allowed. "
+        "Its newest data is 50 days old. At most 30 days are allowed."
     )
     unknown = replace(old, trained_at=None, datasets=())
     assert ask("age", evidence(unknown), training_days=11).status is Status.UNKNOWN

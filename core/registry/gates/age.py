@@ -43,7 +43,7 @@ def decide(evidence: Evidence, options: Options) -> Verdict:
         else:
             old = age > most
             status = Status.FAIL if old else status
-            words = t(f"gates.age.{what}", n=int(age))
+            words = t(f"gates.age.{what}", n=int(age)) if age >= 1 else t(f"gates.age.{what}_today")
             key = "too_old" if old else "fine"
             said.append(f"{words} {t(f'gates.age.{key}', most=f'{most:g}')}")
     return Verdict(status, " ".join(said), {"days": days})
