@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from core.lifecycle.overview import overview, work
+from core.lifecycle.overview import for_person, overview, work
 from core.lifecycle.running import worker_runs
 from core.texts import t
 from core.ui import errors, home, parts
@@ -12,10 +12,10 @@ from core.ui.navigation import go
 here = deck()
 parts.title(t("nav.title.home"), "dashboard", t("home.caption"))
 top = st.container()
+attention = st.container()
 left, right = st.columns([3, 2], gap="large")
 at_work = work(here.ledger, worker_runs=worker_runs(here))
 with right:
-    attention = st.container()
     home.job_lines(at_work)
     home.endpoint_lines(at_work)
 with top, errors.part():  # what runs is known also while MLflow is away
@@ -31,4 +31,5 @@ with top, errors.part():  # what runs is known also while MLflow is away
         home.production(found.production, found.rung)
         home.latest(found)
     with attention:
-        home.attention(found)
+        waiting = read("waits for whom", lambda: for_person(here.desk))
+        home.attention([*waiting, *found.attention])

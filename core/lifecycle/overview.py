@@ -1,5 +1,6 @@
 """The life cycle at a glance: what there is, what serves, and what wants attention."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,8 +10,12 @@ import pandas as pd
 from core.ledger import Ledger
 from core.mlflow_api import Mlflow
 from core.mlflow_api.nouns import Experiment, ModelVersion
+from core.people import Permission
 from core.registry.catalogue import holders
+from core.registry.desk import Desk
 from core.registry.ladder import LADDER, Ladder
+from core.registry.reconcile import alerts
+from core.registry.requests import waiting_for
 from core.runs.mirror import Mirror
 from core.runs.query import RunQuery, query
 from core.serving import endpoints
@@ -147,6 +152,23 @@ def latest(mirror: Mirror, experiment_ids: Sequence[str]) -> tuple[LatestRun, ..
         LatestRun(r.run_id, r.name, r.status, r.experiment_id, _moment(r.started_at))
         for r in rows.itertuples(index=False)
     )
+
+
+def for_person(desk: Desk) -> list[Attention]:
+    """What of the promotion desk waits for this person.
+
+    Raises:
+        DeckError: MLflow or the ledger does not answer.
+    """
+    found = []
+    if waiting := len(waiting_for(desk)):
+        found.append(Attention(t("home.attention.requests", n=waiting), "approvals"))
+    changed = Counter(line.entry.model for line in alerts(desk.ledger, desk.mlflow.address))
+    for model, n in sorted(changed.items()):
+        if desk.permissions.on_model(desk.actor, model) >= Permission.READ:
+            text = t("home.attention.unattributed", model=model, n=n)
+            found.append(Attention(text, "ledger", (("model", model),)))
+    return found
 
 
 def _moment(at: pd.Timestamp) -> datetime | None:

@@ -1,9 +1,11 @@
 """Parts of the page Home."""
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from core import formats
-from core.lifecycle.overview import Overview, Served, Work
+from core.lifecycle.overview import Attention, Overview, Served, Work
 from core.serving import endpoints
 from core.texts import t
 from core.ui.markup import md, safe
@@ -90,10 +92,11 @@ def endpoint_lines(at_work: Work) -> None:
             link("predict", safe(endpoint.name, 50), ask=endpoint.id)
 
 
-def attention(found: Overview) -> None:
+def attention(found: Sequence[Attention]) -> None:
     """What wants attention, each with the page where it can be mended."""
     st.subheader(t("home.attention.title"), anchor=False)
-    if not found.attention:
+    if not found:
         st.caption(f":material/check_circle: {t('home.attention.nothing')}")
-    for one in found.attention:
-        link(one.page, safe(one.text), icon=":material/warning:", **dict(one.query))
+    for one in found:
+        icon = ":material/approval:" if one.page == "approvals" else ":material/warning:"
+        link(one.page, safe(one.text), icon=icon, **dict(one.query))
