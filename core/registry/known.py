@@ -161,6 +161,15 @@ def read(connection: Connection, store: str, model: str | None = None) -> dict[
     return found
 
 
+def source(ledger: Ledger, store: str, model: str, version: int) -> str | None:
+    """Where a version's files are, as far as is known; None where it is not known."""
+    query = sa.select(table.c.source).where(
+        table.c.store == store, table.c.model == model, table.c.version == version
+    )
+    with ledger.transaction(t("record.reading")) as connection:
+        return connection.execute(query).scalar_one_or_none()
+
+
 def catch_up(
     connection: Connection, store: str, state: ModelState, ladder: Ladder
 ) -> tuple[Line, ...]:

@@ -23,6 +23,7 @@ class VersionState:
     source: str = ""
     updated_at: datetime | None = None
     """When MLflow says that it was changed last; aliases and tags do not move it."""
+    created_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,9 @@ class ModelState:
         return cls(
             model,
             tuple(
-                VersionState(v.version, v.stage, v.aliases, v.tags, v.source, v.updated_at)
+                VersionState(
+                    v.version, v.stage, v.aliases, v.tags, v.source, v.updated_at, v.created_at
+                )
                 for v in sorted(versions, key=lambda v: v.version)
             ),
         )

@@ -16,6 +16,7 @@ from core.registry.requests.acting import entry, published, text
 from core.registry.requests.earlier import earlier_holder
 from core.registry.requests.may import needed, policy_for
 from core.registry.requests.nouns import OPEN, Choice, Kind, Request, State
+from core.registry.timeline import timeline
 from core.registry.transitions import conflict
 from core.texts import t
 
@@ -65,7 +66,9 @@ def roll_back(desk: Desk, model: str, rung: str, comment: str = "") -> Request:
     require_model(desk.permissions, desk.actor, model, Permission.READ)
     ladder = desk.rules.ladder
     state = read_state(desk.mlflow, model)
-    version = earlier_holder(desk.ledger, desk.mlflow.address, state, ladder.rung(rung), ladder)
+    store = desk.mlflow.address
+    told = timeline(desk.ledger, store, model)
+    version = earlier_holder(desk.ledger, store, told, state, ladder.rung(rung), ladder)
     if version is None:
         raise NotFound(
             t("requests.no_earlier", model=model, rung=rung), t("requests.no_earlier_next")

@@ -1,27 +1,44 @@
 """Who stood on a rung before those who stand there now."""
 
 from core.ledger import Ledger
+from core.registry import known
 from core.registry.ladder import Ladder, Rung
 from core.registry.plan import ModelState
-from core.registry.record import record
-
-MOST_ROWS = 1_000
-"""Transitions of a model that are looked through, newest first."""
+from core.registry.timeline import Span, Timeline
 
 
 def earlier_holder(
-    ledger: Ledger, store: str, state: ModelState, rung: Rung, ladder: Ladder
+    ledger: Ledger, store: str, told: Timeline, state: ModelState, rung: Rung, ladder: Ladder
 ) -> int | None:
-    """The version that stood on ``rung`` before the present holder, and is still there.
+    """The version that held ``rung`` last before the present holder, and is still the same.
 
-    As the record has it: where somebody changed the model without Modeldeck, the last holder that
-    Modeldeck knew. None where it knows none.
+    Changes made without Modeldeck count, as far as they were found. One that was deleted since, or
+    whose source is another now, is passed over for the one before it. None where the record knows
+    none.
+
+    Args:
+        told: the model's timeline (``timeline.timeline``).
+        state: where its versions stand now.
     """
     here = set(state.on(rung, ladder))
-    for row in record(ledger, state.model, MOST_ROWS, store=store):
-        for moment in (row.after or {}, row.before):
-            for number in sorted(moment, reverse=True):
-                stood = moment[number].rung == rung.name
-                if stood and number not in here and state.find(number) is not None:
-                    return number
+    held = [s for s in told.spans if s.rung == rung.name and s.version not in here]
+    same = (s for s in sorted(held, key=_left, reverse=True) if _is_the_same(told, state, s))
+    for span in same:
+        source = known.source(ledger, store, state.model, span.version)
+        if source in (None, state.version(span.version).source):
+            return span.version
     return None
+
+
+def _left(span: Span) -> tuple[bool, float, int]:
+    """For the order in which they left; whoever stands there still by the record left last."""
+    return (span.until is None, span.until.timestamp() if span.until else 0, span.number)
+
+
+def _is_the_same(told: Timeline, state: ModelState, span: Span) -> bool:
+    """Whether a version is the one that the span tells of: a model that was deleted and made again
+    counts its versions from 1 again."""
+    version = state.find(span.version)
+    if version is None or told.replaced.get(span.version, 0) > span.number:
+        return False
+    return version.created_at is None or version.created_at <= span.since

@@ -14,6 +14,7 @@ from core.texts import t
 from core.ui import ask
 from core.ui.deck import deck, forget, read
 from core.ui.markup import md, safe
+from core.ui.model.told import told
 from core.ui.move import COMMENT_LENGTH, lines, tell
 from core.ui.navigation import go
 
@@ -23,9 +24,10 @@ def draw(dossier: Dossier, rung: Rung) -> None:
     here, model, ladder, state = deck(), dossier.model.name, dossier.ladder, dossier.state
     key = f"rollback:{model}:{rung.name}"
     _tell(key)
+    known = told(model)
     version = read(
         "earlier holder",
-        lambda: earlier_holder(here.ledger, here.mlflow.address, state, rung, ladder),
+        lambda: earlier_holder(here.ledger, here.mlflow.address, known, state, rung, ladder),
         model, rung.name, here.rules.digest, dossier.on(rung),
     )  # fmt: skip
     if version is None:
@@ -88,6 +90,6 @@ def _do(wanted: Wanted, comment: str, key: str, *, direct: bool) -> None:
 
 def _tell(key: str) -> None:
     """What was read back after the last one."""
-    told = st.session_state.pop(f"{key}:told", None)
-    if told is not None:
-        tell(told)
+    outcome = st.session_state.pop(f"{key}:told", None)
+    if outcome is not None:
+        tell(outcome)

@@ -1,0 +1,102 @@
+"""The way back: which version held a rung before, also where changes were made past Modeldeck."""
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from core.lifecycle.deck import Deck
+from core.people import Actor
+from core.registry import requests
+from core.registry.plan import Wanted
+from core.registry.reconcile import reconcile
+from core.registry.requests.earlier import earlier_holder
+from core.registry.timeline import timeline
+from core.registry.transitions import read_state, transition
+from tests.soak.desk import Place, close
+
+MODEL = "wine"
+
+
+@pytest.fixture
+def deck(home: Path) -> Iterator[Deck]:
+    """A model of four versions, all of which Modeldeck knows; v1, then v2 was in Production."""
+    here = Place({"MODELDECK_HOME": str(home)}).open()
+    tracking, registry = here.mlflow.tracking, here.mlflow.registry
+    run = tracking.create_run(tracking.create_experiment(MODEL), "trained")
+    registry.create_model(MODEL)
+    for number in range(1, 5):
+        registry.create_version(MODEL, f"{run.artifact_uri}/model-{number}", run.id)
+    reconcile(here.desk)
+    move(here, 1)
+    move(here, 2)
+    yield here
+    close(here)
+
+
+def move(deck: Deck, version: int, rung: str = "Production") -> None:
+    transition(deck.mlflow, deck.ledger, Actor("anna"), Wanted(MODEL, version, rung))
+
+
+def outside(deck: Deck, version: int) -> None:
+    """Somebody moves a version into Production with MLflow alone, and the others out."""
+    for other in read_state(deck.mlflow, MODEL).versions:
+        if other.stage == "Production":
+            deck.mlflow.registry.set_stage(MODEL, other.version, "Archived")
+    deck.mlflow.registry.set_stage(MODEL, version, "Production")
+    deck.mlflow.registry.set_alias(MODEL, "champion", version)
+
+
+def delete(deck: Deck, version: int) -> None:
+    MlflowClient(deck.mlflow.address).delete_model_version(MODEL, str(version))
+
+
+def replace_source(home: Path, version: int) -> None:
+    """Something else stands under a version's number."""
+    with sqlite3.connect(home / "mlflow.db") as database:
+        database.execute(
+            "UPDATE model_versions SET source = 's3://elsewhere/model' WHERE version = ?",
+            [version],
+        )
+
+
+def earlier(deck: Deck) -> int | None:
+    store, ladder = deck.mlflow.address, deck.rules.ladder
+    told, state = timeline(deck.ledger, store, MODEL), read_state(deck.mlflow, MODEL)
+    return earlier_holder(deck.ledger, store, told, state, ladder.rung("Production"), ladder)
+
+
+def test_a_change_past_modeldeck_counts_once_it_was_found(deck: Deck) -> None:
+    assert earlier(deck) == 1
+    outside(deck, 3)
+    assert earlier(deck) == 2  # which stands there still, as far as the record knows
+    reconcile(deck.desk)
+    assert earlier(deck) == 2
+    move(deck, 4)
+    assert earlier(deck) == 3  # nobody moved it there through Modeldeck
+    asked = requests.roll_back(deck.desk, MODEL, "Production")
+    assert (asked.version, asked.kind) == (3, requests.Kind.ROLLBACK)
+
+
+def test_an_earlier_holder_that_is_gone_gives_way_to_the_one_before(deck: Deck) -> None:
+    move(deck, 3)
+    assert earlier(deck) == 2
+    delete(deck, 2)
+    assert earlier(deck) == 1
+    reconcile(deck.desk)
+    assert earlier(deck) == 1
+    delete(deck, 1)
+    assert earlier(deck) is None
+
+
+def test_one_of_another_source_is_not_what_stood_there(deck: Deck, home: Path) -> None:
+    move(deck, 3)
+    replace_source(home, 2)
+    assert earlier(deck) == 1  # before anybody found it
+    reconcile(deck.desk)
+    assert earlier(deck) == 1  # and after
+    move(deck, 2)
+    move(deck, 3)
+    assert earlier(deck) == 2  # what was put there since is what it is
