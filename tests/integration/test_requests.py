@@ -445,6 +445,20 @@ def test_who_decided_on_an_old_view_of_the_model_cannot_ask(anna: Desk, model: s
         requests.get(anna, new_id())
 
 
+def test_what_somebody_did_meanwhile_without_modeldeck_needs_no_decision(
+    anna: Desk, model: str
+) -> None:
+    request = asked(anna, model, 1)
+    registry = anna.mlflow.registry
+    registry.set_stage(model, 1, "Production")
+    registry.set_alias(model, "champion", 1)
+    registry.set_version_tag(model, 1, anna.rules.ladder.tag, "Production")
+    request = requests.checked(anna.ledger, request.id, cheap_check(anna)(request))
+    assert request.state is State.OUTDATED
+    assert "is in Production already" in request.message
+    assert lines(anna, request)[-1] == "request.outdated"
+
+
 # ------------------------------------------------------------------------------ back and archived
 
 
@@ -468,6 +482,41 @@ def test_a_decider_rolls_back_with_one_click_and_others_ask_for_it(
     assert outcome.transition is not None
     assert outcome.transition.path == "rollback"
     assert in_production(ben, model) == [1]
+
+
+def test_what_a_rollback_was_approved_for_is_what_its_first_check_found(
+    deck: Deck, model: str
+) -> None:
+    rules = production(approvals=2, unknown_registrant=UnknownRegistrant.ALLOW)
+    one = production(approvals=1, unknown_registrant=UnknownRegistrant.ALLOW)
+    anna, ben = person(deck, "anna", one), person(deck, "ben", one)
+    promote(anna, ben, model, 1)
+    promote(anna, ben, model, 2)
+    ben = person(deck, "ben", rules)
+    request = requests.roll_back(ben, model, "Production")
+    request = requests.checked(ben.ledger, request.id, cheap_check(ben)(request))
+    assert (request.state, request.approvals) == (State.WAITING, 1)
+    requests.recheck(ben, request.id)
+    found = cheap_check(ben)(request)
+    other = replace(found, bound=replace(found.bound, digest="0" * 64))
+    request = requests.checked(ben.ledger, request.id, other)
+    assert (request.state, request.approvals) == (State.WAITING, 0)
+
+
+def test_what_took_the_number_of_an_earlier_holder_is_no_earlier_holder(
+    anna: Desk, ben: Desk, model: str
+) -> None:
+    promote(anna, ben, model, 1)
+    promote(anna, ben, model, 2)
+    request = requests.roll_back(anna, model, "Production")
+    assert request.version == 1
+    requests.withdraw(anna, request.id)
+    registry = anna.mlflow.registry
+    anna.mlflow.gateway.write("deleting", lambda c: c.delete_registered_model(model))
+    registry.create_model(model)
+    registry.create_version(model, "/models/of-somebody-else")
+    with pytest.raises(NotFound, match="knows no version"):
+        requests.roll_back(anna, model, "Production")
 
 
 def test_leaving_production_takes_as_many_as_reaching_it(

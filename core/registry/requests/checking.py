@@ -30,9 +30,17 @@ def checked(ledger: Ledger, request_id: str, found: Checked) -> Request:
         if request.kind is Kind.ROLLBACK and found.bound.holders != request.seen.holders:
             words = t("requests.rollback_moved", rung=request.rung)
             return _close(connection, request, words)
+        if not found.steps:  # somebody else did it meanwhile
+            words = t(
+                "requests.already", model=request.model, version=request.version, rung=request.rung
+            )
+            return _close(connection, request, words)
         blocked = any(result.blocks for result in found.results)
         rows.keep_check(connection, request, found, State.CHECKING)
         frozen = rows.read(connection, request_id)
+        if request.bound is None:
+            rows.bind(connection, frozen, binding(frozen))
+            frozen = rows.read(connection, request_id)
         holding = counted(frozen, binding(frozen))
         stale = [d for d in frozen.decisions if d not in holding]
         rows.forget(connection, frozen, stale)

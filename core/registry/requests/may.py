@@ -76,7 +76,7 @@ def counted(request: Request, fingerprint: str) -> tuple[Decision, ...]:
     return tuple(
         d
         for d in request.decisions
-        if d.choice is not Choice.REJECT and d.binding in ("", fingerprint) and d.used_by is None
+        if d.choice is not Choice.REJECT and d.binding == fingerprint and d.used_by is None
     )
 
 

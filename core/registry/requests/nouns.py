@@ -89,7 +89,8 @@ class Decision:
     own: bool = False
     """Whether it was their own request, or their own version."""
     binding: str = ""
-    """What it was bound to (``binding.binding``); "" for a rollback, which is decided by asking."""
+    """What it was bound to (``binding.binding``); "" for a rollback, which is decided
+    by asking, until it was first checked."""
     used_by: str | None = None
     """The transition that it was used for; it is used once."""
 

@@ -212,6 +212,15 @@ def decide(
         raise Conflict(t("requests.not.decided"), t("requests.not_allowed_next")) from error
 
 
+def bind(connection: Connection, request: Request, fingerprint: str) -> None:
+    """Bind decisions that were made with the asking to what the first check found."""
+    connection.execute(
+        decision_table.update()
+        .where(decision_table.c.request_id == request.id, decision_table.c.binding == "")
+        .values(binding=fingerprint)
+    )
+
+
 def forget(connection: Connection, request: Request, decisions: Iterable[Decision]) -> None:
     """Take decisions away; the record keeps that they were made."""
     for decision in decisions:
