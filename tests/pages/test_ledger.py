@@ -161,11 +161,11 @@ def test_a_change_without_modeldeck_is_said_until_somebody_takes_note(
     reconcile(here.desk)
     app = open_page("ledger")
     assert not app.exception
-    assert "not through Modeldeck" in str([box.value for box in app.warning])
+    assert "not through Modeldeck" in str([box.label for box in app.expander])
     app.text_input(key="acknowledge_words_wine").input("An emergency, by hand.")
     next(b for b in app.button if str(b.key).startswith("FormSubmitter:acknowledge")).click().run()
     assert not app.exception
     st.cache_data.clear()
     again = open_page("ledger")
-    assert "not through Modeldeck" not in str([box.value for box in again.warning])
+    assert "not through Modeldeck" not in str([box.label for box in again.expander])
     assert "An emergency, by hand." in [row["why"] for row in told(again)]

@@ -4,7 +4,7 @@ import streamlit as st
 
 from core.ledger.chain import Line
 from core.registry.reconcile import acknowledge, alerts, may_acknowledge
-from core.registry.telling import sentence
+from core.registry.telling import changes, sentence
 from core.texts import t
 from core.ui import parts
 from core.ui.deck import deck, forget, read
@@ -28,14 +28,14 @@ def draw(model: str | None = None) -> None:
         if sees_all() or line.entry.model in readable():
             by_model.setdefault(line.entry.model, []).append(line)
     for name, lines in list(by_model.items())[:SHOWN]:
-        with st.container(border=True):
-            st.warning(
-                md("record.alert.about", model=name, n=len(lines)), icon=":material/warning:"
-            )
+        label = md("record.alert.about", model=name, n=len(lines))
+        with st.expander(f":orange[{label}]", icon=":material/warning:", key=f"alert_{name}"):
             for line in lines[:SHOWN]:
                 at = parts.moment(line.at)
                 st.markdown(md("record.alert.line", number=line.number, at=at,
                                what=sentence(line.entry)))  # fmt: skip
+                if change := changes(line.entry):
+                    st.caption(safe(change))
             if len(lines) > SHOWN:
                 st.caption(t("record.alert.more", shown=SHOWN, n=len(lines)))
             if may_acknowledge(here.desk, name):

@@ -71,29 +71,29 @@ def controls() -> Wish:
     """What to look for."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         words = st.text_input(
-            t("ledger.search"), key="q", bind="query-params", type="search", width=240,
+            t("ledger.search"), key="q", bind="query-params", type="search", width=184,
             placeholder=t("ledger.search_place"),
         )  # fmt: skip
         names = readable()
         if asked("model") and asked("model") not in names and sees_all():
             names = [asked("model"), *names]  # it may be gone from MLflow, and not from here
         model = st.selectbox(
-            t("ledger.model"), names, index=None, key="model", bind="query-params", width=220,
+            t("ledger.model"), names, index=None, key="model", bind="query-params", width=180,
             placeholder=t("ledger.all"),
         )  # fmt: skip
         kinds = {t(f"ledger.kind.{kind}"): kind for kind in KINDS}
         kind = st.selectbox(
             t("ledger.kinds"), list(kinds), index=None, key="kind", bind="query-params",
-            placeholder=t("ledger.all"), width=200,
+            placeholder=t("ledger.all"), width=160,
         )  # fmt: skip
         mine = None if sees_all() else tuple(names)
         people = read("record's people", lambda: chain.actors(deck().ledger, models=mine), mine)
         actor = st.selectbox(
-            t("ledger.person"), people, index=None, key="who", bind="query-params", width=180,
+            t("ledger.person"), people, index=None, key="who", bind="query-params", width=150,
             placeholder=t("ledger.all"), format_func=visible,
         )  # fmt: skip
         period = st.date_input(
-            t("ledger.period"), [], key="period", width=230, format="YYYY-MM-DD",
+            t("ledger.period"), [], key="period", width=240, format="YYYY-MM-DD",
             help=t("ledger.period_help"),
         )  # fmt: skip
     since, until = _period(period)
@@ -123,41 +123,42 @@ def draw(wish: Wish) -> None:
     shown.caption(
         t("ledger.shown", first=offset + 1, last=offset + len(found), n=total), width="stretch"
     )
-    chosen = _table(found)
+    chosen = _table(found, one_model=wish.models is not None and len(wish.models) == 1)
     if chosen is not None:
         details(chosen)
 
 
-def _table(found: Sequence[Line]) -> Line | None:
+def _table(found: Sequence[Line], *, one_model: bool) -> Line | None:
     column = st.column_config
     frame = pd.DataFrame(
         {
             "number": [line.number for line in found],
             "when": runs.instants([line.at.replace(microsecond=0) for line in found]),
-            "who": [visible(line.entry.actor) for line in found],
+            "who": [visible(line.entry.actor) or t("ledger.nobody_known") for line in found],
             "what": [visible(sentence(line.entry)) for line in found],
             "model": [visible(line.entry.model) for line in found],
-            "change": [visible(changes(line.entry)) for line in found],
             "why": [visible(line.entry.why) for line in found],
+            "change": [visible(changes(line.entry)) for line in found],
             "path": [path(line.entry.path) for line in found],
         }
     )
     event = st.dataframe(
-        frame, hide_index=True, on_select="rerun", selection_mode="single-row",
+        frame, column_order=[c for c in frame if c != "model" or not one_model],
+        hide_index=True, on_select="rerun", selection_mode="single-row",
         key=f"ledger_{runs.fingerprint([line.hash for line in found])}",
         alt=t("ledger.alt"), placeholder="", height=min(38 + 35 * len(found), 560),
         column_config={
-            "number": column.NumberColumn(t("ledger.column.number"), width=60, pinned=True),
+            "number": column.NumberColumn(t("ledger.column.number"), width=50, pinned=True),
             "when": column.DatetimeColumn(
                 t("ledger.column.when"), format="YYYY-MM-DD HH:mm:ss",
                 timezone=st.context.timezone,
             ),
-            "who": column.TextColumn(t("ledger.column.who"), width=110),
-            "what": column.TextColumn(t("ledger.column.what"), width=210),
-            "model": column.TextColumn(t("ledger.column.model"), width=120),
-            "change": column.TextColumn(t("ledger.column.change"), width=230),
-            "why": column.TextColumn(t("ledger.column.why"), width=240),
-            "path": column.TextColumn(t("ledger.column.path"), width=130),
+            "who": column.TextColumn(t("ledger.column.who")),
+            "what": column.TextColumn(t("ledger.column.what")),
+            "model": column.TextColumn(t("ledger.column.model")),
+            "change": column.TextColumn(t("ledger.column.change"), width=320),
+            "why": column.TextColumn(t("ledger.column.why"), width=420),
+            "path": column.TextColumn(t("ledger.column.path")),
         },
     )  # fmt: skip
     rows = event["selection"]["rows"]
@@ -177,7 +178,8 @@ def details(line: Line) -> None:
     entry = line.entry
     with st.container(border=True):
         st.markdown(f"**{safe(t('ledger.line', number=line.number, what=sentence(entry)))}**")
-        st.caption(safe(f"{entry.actor} · {parts.moment(line.at)} · {path(entry.path)}"))
+        who = entry.actor or t("ledger.nobody_known")
+        st.caption(safe(f"{who} · {parts.moment(line.at)} · {path(entry.path)}"))
         if changes(entry):
             st.text(changes(entry))
         if entry.why:
