@@ -100,3 +100,14 @@ def test_one_of_another_source_is_not_what_stood_there(deck: Deck, home: Path) -
     move(deck, 2)
     move(deck, 3)
     assert earlier(deck) == 2  # what was put there since is what it is
+
+
+def test_the_way_back_at_once_is_told_from_any_other_move(deck: Deck) -> None:
+    def path(version: int, kind: requests.Kind) -> str:
+        outcome = requests.move(deck.desk, Wanted(MODEL, version, "Production"), kind=kind)
+        assert outcome.transition is not None
+        return outcome.transition.path
+
+    assert path(1, requests.Kind.ROLLBACK) == "rollback"
+    assert path(4, requests.Kind.ROLLBACK) == "direct"  # never held it: no way back
+    assert path(1, requests.Kind.MOVE) == "direct"

@@ -131,7 +131,9 @@ class TestWayBack:
         app.button(key="rollback:wine:Production:do").click().run()
         assert app.success
         assert where(wine) == {1: "Production", 2: "Archived", 3: "None"}
-        assert record(wine.ledger, "wine")[0].comment.startswith("Back to v1")
+        newest = record(wine.ledger, "wine")[0]
+        assert newest.comment.startswith("Back to v1")
+        assert newest.path == "rollback"
 
     def test_no_earlier_holder_no_way_back(self, wine: Deck, open_page: Open) -> None:
         app = open_page("model", model="wine")

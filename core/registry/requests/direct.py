@@ -7,19 +7,25 @@ from core.registry import transitions
 from core.registry.applying import read_state
 from core.registry.desk import Desk
 from core.registry.heads import publish
-from core.registry.plan import Wanted, see
+from core.registry.plan import ModelState, Wanted, see
 from core.registry.policy import Policy
+from core.registry.requests.earlier import earlier_holder
 from core.registry.requests.may import policy_for
 from core.registry.requests.nouns import Kind
-from core.registry.transitions import Outcome, transition
+from core.registry.timeline import timeline
+from core.registry.transitions import DIRECT, Outcome, Warrant, transition
 from core.texts import t
 
 
-def move(desk: Desk, wanted: Wanted) -> Outcome:
+def move(desk: Desk, wanted: Wanted, *, kind: Kind = Kind.MOVE) -> Outcome:
     """Move a version at once, where the rules ask nobody and no gate can block.
 
     Identity ``local`` moves where no gate can block: there is nobody else to ask. It stands in the
     record as ``direct``, done by whoever asked.
+
+    Args:
+        kind: ROLLBACK puts the earlier holder of a rung back, which stands in the record as
+            ``rollback``; another version is moved as ever.
 
     Raises:
         NotAllowed: it has to be asked for; or the person lacks EDIT on the model, or the rules do
@@ -29,15 +35,27 @@ def move(desk: Desk, wanted: Wanted) -> Outcome:
     require_model(desk.permissions, desk.actor, wanted.model, Permission.EDIT)
     ladder = desk.rules.ladder
     rung = ladder.rung(wanted.rung).name
-    standing = see(read_state(desk.mlflow, wanted.model), wanted.version, rung, ladder).rung
-    policy = policy_for(desk.rules, wanted.model, standing, rung, Kind.MOVE)
+    state = read_state(desk.mlflow, wanted.model)
+    back = kind is Kind.ROLLBACK and wanted.version == _earlier(desk, state, rung)
+    standing = see(state, wanted.version, rung, ladder).rung
+    policy = policy_for(desk.rules, wanted.model, standing, rung, kind if back else Kind.MOVE)
     _require_direct(desk, policy, wanted.model, rung)
     if not policy.may_ask(desk.actor):
         raise NotAllowed(
             t("requests.not_asker", actor=desk.actor.name, model=wanted.model, rung=rung),
             t("requests.not_asker_next"),
         )
-    return _told(desk, transition(desk.service, desk.ledger, desk.actor, wanted, ladder))
+    warrant = Warrant("rollback") if back else DIRECT
+    return _told(
+        desk,
+        transition(desk.service, desk.ledger, desk.actor, wanted, ladder, warrant=warrant),
+    )
+
+
+def _earlier(desk: Desk, state: ModelState, rung: str) -> int | None:
+    store, ladder = desk.mlflow.address, desk.rules.ladder
+    told = timeline(desk.ledger, store, state.model)
+    return earlier_holder(desk.ledger, store, told, state, ladder.rung(rung), ladder)
 
 
 def goes_directly(desk: Desk, policy: Policy) -> bool:

@@ -78,7 +78,7 @@ def _do(wanted: Wanted, comment: str, key: str, *, direct: bool) -> None:
         said = comment or t("requests.rollback_comment", version=wanted.version, rung=wanted.rung)
         st.session_state[f"{key}:told"] = move(
             here.desk, Wanted(wanted.model, wanted.version, wanted.rung, comment=said,
-                              expected=wanted.expected)
+                              expected=wanted.expected), kind=Kind.ROLLBACK
         )  # fmt: skip
     except DeckError as error:
         error.retryable = False  # looking again would take the words away
