@@ -6,7 +6,7 @@ from core.lifecycle.launch import start_endpoint
 from core.lifecycle.running import worker_runs
 from core.serving import endpoints as serving
 from core.texts import t
-from core.ui import endpoints, parts
+from core.ui import endpoints, parts, sight
 from core.ui.deck import deck
 from core.ui.markup import md, safe
 from core.ui.navigation import asked
@@ -21,7 +21,7 @@ if not worker_runs(here):
 @parts.live(2)
 def served() -> None:
     """The endpoints, drawn anew every two seconds."""
-    found = serving.recent(here.ledger)
+    found = sight.endpoints()
     running = [e for e in found if e.open]
     if not running:
         parts.empty(safe(t("endpoints.page.none")), "cell_tower")
@@ -42,9 +42,7 @@ st.subheader(t("endpoints.page.new"), anchor=False)
 version = endpoints.choose_version()
 if version is not None:
     same = [
-        e
-        for e in serving.recent(here.ledger)
-        if e.open and e.name == f"{version.model} v{version.version}"
+        e for e in sight.endpoints() if e.open and e.name == f"{version.model} v{version.version}"
     ]
     if same:
         st.caption(t("endpoints.page.same", n=len(same)))

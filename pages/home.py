@@ -5,7 +5,7 @@ import streamlit as st
 from core.lifecycle.overview import for_person, overview, work
 from core.lifecycle.running import worker_runs
 from core.texts import t
-from core.ui import errors, home, parts
+from core.ui import errors, home, parts, sight
 from core.ui.deck import deck, mirror, read
 from core.ui.navigation import go
 
@@ -14,7 +14,7 @@ parts.title(t("nav.title.home"), "dashboard", t("home.caption"))
 top = st.container()
 attention = st.container()
 left, right = st.columns([3, 2], gap="large")
-at_work = work(here.ledger, worker_runs=worker_runs(here))
+at_work = sight.of_work(work(here.ledger, worker_runs=worker_runs(here)))
 with right:
     home.job_lines(at_work)
     home.endpoint_lines(at_work)

@@ -5,7 +5,7 @@ import streamlit as st
 from core.lifecycle import running
 from core.lifecycle.supervisor import start_worker
 from core.texts import t
-from core.ui import parts, processes
+from core.ui import parts, processes, sight
 from core.ui.deck import deck
 
 here = deck()
@@ -15,7 +15,7 @@ parts.title(t("nav.title.processes"), "memory", t("processes.page.caption"))
 @parts.live(2)
 def table() -> None:
     """The processes, drawn anew every two seconds."""
-    found = running.overview(here)
+    found = sight.of_processes(running.overview(here))
     if not running.worker_runs(here):
         st.warning(t("processes.page.no_worker"), icon=":material/warning:")
         if here.settings.worker == "auto" and st.button(

@@ -5,8 +5,8 @@ import streamlit as st
 from core.lifecycle.launch import launch_job
 from core.lifecycle.running import worker_runs
 from core.texts import t
-from core.training import jobs, projects
-from core.ui import errors, parts, runs, training
+from core.training import projects
+from core.ui import errors, parts, runs, sight, training
 from core.ui.deck import deck
 from core.ui.markup import md, safe
 from core.ui.navigation import asked
@@ -43,14 +43,14 @@ if not worker_runs(here):
 @parts.live(2)
 def job_table() -> None:
     """The list, drawn anew every two seconds."""
-    found = jobs.recent(here.ledger)
+    found = sight.jobs()
     if found:
         training.job_list(found)
     else:
         parts.empty(safe(t("training.page.none")), "model_training")
     if asked("job"):
         with st.container(border=True):
-            training.job_detail(jobs.get(here.ledger, asked("job")))
+            training.job_detail(sight.job(asked("job")))
 
 
 job_table()

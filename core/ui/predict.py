@@ -10,7 +10,7 @@ import streamlit as st
 from core import exports, formats
 from core.lifecycle.launch import ask_endpoint
 from core.mlflow_api.nouns import ModelInfo
-from core.serving import endpoints, predict
+from core.serving import predict
 from core.serving.bodies import body_from_json, body_from_rows, example_rows
 from core.serving.client import predictions_table
 from core.serving.csv_rows import rows_from_csv
@@ -18,6 +18,7 @@ from core.serving.endpoints import Endpoint
 from core.serving.payloads import Field, form_fields, param_fields, row_from_form
 from core.serving.predict import Prediction
 from core.texts import t
+from core.ui import sight
 from core.ui.deck import deck, keep, later
 from core.ui.markup import md, safe
 from core.ui.navigation import asked, link
@@ -29,7 +30,7 @@ _MOST_SHOWN = 1000
 
 def choose_endpoint() -> Endpoint | None:
     """The endpoint to ask; None where none serves."""
-    serving = [e for e in endpoints.recent(deck().ledger) if e.address and e.open]
+    serving = [e for e in sight.endpoints() if e.address and e.open]
     if not serving:
         empty(t("predict.none"), "cell_tower")
         link("endpoints", t("predict.to_endpoints"), icon=":material/cell_tower:")

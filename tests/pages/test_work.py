@@ -8,6 +8,7 @@ from core.ledger import Ledger
 from core.serving import endpoints
 from core.settings import load
 from core.training import jobs
+from tests.pages.asked import visit_as
 from tests.pages.conftest import HOSTILE, Open, Store, drawn, markdown_of
 
 
@@ -144,3 +145,35 @@ def test_predict_says_that_nothing_is_served(open_page: Open, own_store: Store) 
 
 def test_processes_say_that_no_worker_runs(open_page: Open, own_store: Store) -> None:
     assert "No worker runs" in drawn(open_page("processes"))
+
+
+def test_work_of_others_is_seen_where_its_model_or_experiment_may_be_read(
+    open_page: Open, ledger: Ledger, own_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dark = endpoint(ledger, "dark", endpoints.QUEUED)
+    mine = jobs.QUEUE.add(
+        ledger, by="zoe", state=jobs.QUEUED, project="tabular", entry_point="main",
+        title="mine", params={},
+    )  # fmt: skip
+    lit = jobs.QUEUE.add(
+        ledger, by="ada", state=jobs.QUEUED, project="tabular", entry_point="main",
+        title="lit", params={}, experiment_id=own_store.trees,
+    )  # fmt: skip
+    secret = job(ledger, "secret", jobs.FAILED)
+
+    def seen(page: str, **query: str) -> str:
+        app = open_page(page, **query)
+        assert not app.exception
+        tables = app.get("arrow_data_frame") or app.get("dataframe")
+        return drawn(app) + str([frame.value.to_dict("records") for frame in tables])
+
+    assert "dark" in seen("endpoints", endpoint=dark.id)  # the control: an administrator sees all
+    assert "secret" in seen("home")
+    visit_as(monkeypatch, "zoe")
+    for page in ("home", "training", "endpoints", "processes", "predict"):
+        said = seen(page)
+        assert "dark" not in said, page
+        assert "secret" not in said, page
+    assert mine.title in seen("training")
+    assert lit.title in seen("training")
+    assert "secret" not in seen("training", job=secret.id)
