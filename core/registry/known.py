@@ -92,7 +92,7 @@ def changes(
     lowest = ladder.standing(NO_STAGE, (), {}).name
     found: list[Entry] = []
 
-    def say(action: str, versions: Iterable[int], **details: Any) -> None:
+    def say(action: str, versions: Iterable[int], path: str = "outside", **details: Any) -> None:
         concerned = sorted(set(versions))
         known = [was[n].known_at for n in concerned if n in was]
         found.append(
@@ -100,7 +100,7 @@ def changes(
                 action,
                 actor="",
                 actor_kind="unknown",
-                path="outside",
+                path=path,
                 store=store,
                 model=model,
                 version=concerned[-1],
@@ -123,13 +123,8 @@ def changes(
             if new.rung != lowest:
                 say(NEW, [n])
         else:
-            moved = old.updated_at is not None and old.updated_at != new.updated_at
-            if old.stage != new.stage:
-                say(STAGE, [n])
-            elif old.rung != new.rung and old.aliases == new.aliases:
-                say(RUNG, [n])
-            elif moved and old.source == new.source:
-                say(TIMESTAMP, [n])
+            for action in _actions(old, new, ladder):
+                say(action, [n], path="reconcile" if action == BASELINE else "outside")
             if old.source != new.source:
                 say(SOURCE, [n], source_before=old.source, source_after=new.source)
     told = {entry.version for entry in found if entry.action == NEW}
@@ -143,6 +138,28 @@ def changes(
             say(ALIAS, concerned, alias=alias, from_version=source, to_version=target)
             found[-1] = replace(found[-1], version=entry_version)
     return found
+
+
+def _actions(old: Known, new: Known, ladder: Ladder) -> Iterable[str]:
+    """What happened to one version, aliases and source apart."""
+    elsewhere = old.rung != new.rung and old.aliases == new.aliases
+    timed = old.updated_at is not None and old.updated_at != new.updated_at
+    if old.stage != new.stage:
+        yield STAGE
+        return
+    if elsewhere and not _by_a_tag(old, ladder):  # nobody moved it: the rungs are others now
+        yield BASELINE
+    elif elsewhere:
+        yield RUNG
+        return
+    if timed and old.source == new.source:
+        yield TIMESTAMP
+
+
+def _by_a_tag(old: Known, ladder: Ladder) -> bool:
+    """Whether a tag alone decides under ``ladder`` that a version stood where it is known to."""
+    tags: list[dict[str, str]] = [{}, *({ladder.tag: rung.name} for rung in ladder.rungs)]
+    return old.rung in {ladder.standing(old.stage, old.aliases, tag).name for tag in tags}
 
 
 def read(connection: Connection, store: str, model: str | None = None) -> dict[
@@ -241,7 +258,8 @@ def note(
 ) -> None:
     """Know versions as they were read back after a write of our own.
 
-    Where the write moves a version's time in MLflow, call ``expect`` before it.
+    To be called alone on the model; where the write moves a version's time in MLflow, call
+    ``expect`` before it.
     """
     at = now()
     for version in versions:
@@ -251,6 +269,20 @@ def note(
         became = replace(was, updated_at=one.updated_at) if was else of(one, ladder, at)
         before = {} if was is None else {one.version: was}
         put(connection, store, version.model, before, {one.version: became})
+
+
+def note_made(connection: Connection, store: str, version: ModelVersion, ladder: Ladder) -> None:
+    """Know a version that we made as it was then, unless somebody has looked at it since.
+
+    Where nobody ever looked at the store, the first look will find it among the others.
+    """
+    mine = read(connection, store, version.model).get(version.model, {})
+    if version.version in mine or not (mine or looked_at(connection, store)):
+        return
+    one = of(ModelState.of(version.model, [version]).versions[0], ladder, now())
+    insert = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
+    row = _row(store, version.model, one)
+    connection.execute(insert.values(row).on_conflict_do_nothing())
 
 
 def expect(ledger: Ledger, store: str, model: str, version: int) -> None:

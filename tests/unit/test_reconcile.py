@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,14 @@ import pytest
 from mlflow import MlflowClient
 
 from core.errors import InvalidInput
-from core.ledger import chain
+from core.ledger import chain, now
 from core.ledger.verifying import verify
 from core.lifecycle.deck import Deck, open_deck
 from core.registry import editing, heads, known
+from core.registry.ladder import LADDER, Rung
 from core.registry.plan import Wanted
 from core.registry.reconcile import acknowledge, alerts, reconcile
+from core.registry.timeline import timeline
 from core.registry.transitions import transition
 from core.settings import load
 
@@ -144,6 +147,32 @@ def test_a_head_that_the_record_does_not_confirm_is_kept(deck: Deck, client: Mlf
     reconcile(deck.desk)
     assert client.get_model_version(MODEL, "2").tags[heads.TAG] == foreign
     assert [fault.number for fault in verify(deck.ledger, heads.gather(deck.desk)).faults]
+
+
+def test_another_ladder_moves_versions_and_accuses_nobody(deck: Deck, client: MlflowClient) -> None:
+    client.set_registered_model_alias(MODEL, "shadow", "3")
+    reconcile(deck.desk)
+    shadow = Rung("Shadow", "None", alias="shadow")
+    ladder = replace(LADDER, rungs=(*LADDER.rungs[:2], shadow, *LADDER.rungs[2:]))
+    desk = replace(deck.desk, rules=replace(deck.rules, ladder=ladder))
+    (line,) = reconcile(desk)
+    assert (line.entry.action, line.entry.version) == (known.BASELINE, 3)
+    assert alerts(deck.ledger, deck.mlflow.address) == []
+    assert reconcile(desk) == ()
+    (span,) = timeline(deck.ledger, deck.mlflow.address, MODEL).holder("Shadow", now())
+    assert (span.version, span.known_since) == (3, True)
+
+
+def test_a_tag_of_the_ladder_that_somebody_else_wrote_is_found(
+    deck: Deck, client: MlflowClient
+) -> None:
+    qa = Rung("QA", "None")
+    ladder = replace(LADDER, rungs=(*LADDER.rungs[:1], qa, *LADDER.rungs[1:]))
+    desk = replace(deck.desk, rules=replace(deck.rules, ladder=ladder))
+    reconcile(desk)
+    client.set_model_version_tag(MODEL, "3", LADDER.tag, "QA")
+    (line,) = reconcile(desk)
+    assert (line.entry.action, line.entry.version) == (known.RUNG, 3)
 
 
 def test_ours_and_theirs_mixed_all_of_theirs_and_none_of_ours(
