@@ -4,13 +4,15 @@ Each edit names what the person saw and is refused where it is no longer so: nob
 replaced unread. Written by Modeldeck's own account, for whoever holds EDIT on the model.
 """
 
-from core.errors import Conflict, InvalidInput
+from core.errors import Conflict, InvalidInput, OutcomeUnknown
 from core.mlflow_api.nouns import ModelVersion, RegisteredModel
 from core.people import Permission
 from core.people.permissions import require_model
-from core.registry import known
+from core.registry import heads, known
 from core.registry.card import PREFIX
 from core.registry.desk import Desk
+from core.registry.lease import model_lease
+from core.registry.plan import ModelState
 from core.registry.register import ASKED_BY
 from core.texts import t
 
@@ -21,26 +23,42 @@ OURS = (ASKED_BY, "modeldeck.record")
 def describe(desk: Desk, model: str, version: int | None, text: str, *, seen: str) -> None:
     """Replace the description of a version, or of the registered model where that is None.
 
+    A version's is written alone on the model: it moves the version's time in MLflow, and a pass or
+    a transition that looked in between would take that for somebody else's change.
+
     Args:
         seen: the description that the person saw.
 
     Raises:
         NotAllowed: the person holds no EDIT on the model.
         Conflict: it is another by now; nothing was written.
+        Busy: somebody else is changing the model.
     """
     require_model(desk.permissions, desk.actor, model, Permission.EDIT)
-    if _now(desk, model, version).description not in (seen, text):
-        raise Conflict(t("registry.other_description"), t("registry.other_description_next"))
-    registry = desk.service.registry
     if version is None:
-        registry.describe_model(model, text)
+        _compare_text(desk, model, version, (seen, text))
+        desk.service.registry.describe_model(model, text)
         return
-    store = desk.mlflow.address
-    known.expect(desk.ledger, store, model, version)
-    registry.describe_version(model, version, text)
-    now = registry.version(model, version)
-    with desk.ledger.transaction(t("registry.recording")) as connection:
-        known.note(connection, store, [now], desk.rules.ladder)
+    registry, store, ladder = desk.service.registry, desk.mlflow.address, desk.rules.ladder
+    with model_lease(desk.ledger, store, model, desk.actor.name) as alone:
+        _compare_text(desk, model, version, (seen, text))
+        # What others changed before is told first: ours would hide it.
+        state = ModelState.of(model, registry.versions(model))
+        alone.check()
+        with desk.ledger.transaction(t("registry.recording")) as connection:
+            lines = known.catch_up(connection, store, state, ladder)
+        known.expect(desk.ledger, store, model, version)
+        try:
+            registry.describe_version(model, version, text)
+        except OutcomeUnknown:
+            alone.linger(2 * desk.service.gateway.deadlines.longest)
+            raise
+        now = registry.version(model, version)
+        alone.check()
+        with desk.ledger.transaction(t("registry.recording")) as connection:
+            known.note(connection, store, [now], ladder)
+    for line in lines:
+        heads.publish(desk, line)
 
 
 def set_tag(
@@ -88,6 +106,11 @@ def delete_tag(desk: Desk, model: str, version: int | None, key: str, *, seen: s
 def _now(desk: Desk, model: str, version: int | None) -> RegisteredModel | ModelVersion:
     registry = desk.mlflow.registry
     return registry.model(model) if version is None else registry.version(model, version)
+
+
+def _compare_text(desk: Desk, model: str, version: int | None, fine: tuple[str, ...]) -> None:
+    if _now(desk, model, version).description not in fine:
+        raise Conflict(t("registry.other_description"), t("registry.other_description_next"))
 
 
 def _compare(

@@ -95,7 +95,7 @@ def register(desk: Desk, run_id: str, source: str, name: str, description: str =
     store = desk.mlflow.address
     note_registered(desk.ledger, store, desk.actor, version)
     with desk.ledger.transaction(t("registry.recording")) as connection:
-        known.note(connection, store, [version], desk.rules.ladder)
+        known.note_made(connection, store, version, desk.rules.ladder)
     return Registered(version, made=True)
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 import psutil
 
 from tests.servers import OURS, AccountsServer, MlflowServer, Postgres
-from tests.soak import desk, identity
+from tests.soak import desk, identity, record
 
 READS = 1_000
 
@@ -71,7 +71,14 @@ def identities(_places: Places) -> Iterator[Result]:
     yield Result(4, "Two identities", f"{words} identity", found.wrong)
 
 
-PARTS = {"at-once": at_once, "killed": killed, "identity": identities}
+def recorded(places: Places) -> Iterator[Result]:
+    """Others change MLflow beside us: all of it is found, nobody is wrongly accused."""
+    for name, fresh in places.items():
+        found = record.compare(fresh("record"), record.ROUNDS, model="recorded", edits=100, cuts=20)
+        yield Result(5, f"Record, {name}", found.sentence, tuple(found.faults))
+
+
+PARTS = {"at-once": at_once, "killed": killed, "identity": identities, "record": recorded}
 
 
 def main(names: list[str]) -> int:

@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 
-from core.errors import InvalidInput
+from core.errors import Busy, InvalidInput
 from core.ledger import chain, now
 from core.ledger.verifying import verify
 from core.lifecycle.deck import Deck, open_deck
+from core.mlflow_api.nouns import ModelVersion
 from core.registry import editing, heads, known
 from core.registry.ladder import LADDER, Rung
+from core.registry.lease import model_lease
 from core.registry.plan import Wanted
 from core.registry.reconcile import acknowledge, alerts, reconcile
 from core.registry.timeline import timeline
@@ -210,3 +212,45 @@ def test_ours_and_theirs_mixed_all_of_theirs_and_none_of_ours(
             client.transition_model_version_stage(MODEL, "3", "None")
             assert found(deck) == [(known.STAGE, 3)], turn
     assert verify(deck.ledger, heads.gather(deck.desk)).ok
+
+
+def test_a_description_of_ours_does_not_hide_what_others_changed_before(
+    deck: Deck, client: MlflowClient
+) -> None:
+    reconcile(deck.desk)
+    client.update_model_version(MODEL, "1", "theirs")
+    editing.describe(deck.desk, MODEL, 1, "ours", seen="theirs")
+    assert [line.entry.action for line in alerts(deck.ledger, deck.mlflow.address)] == [
+        known.TIMESTAMP
+    ]
+    assert found(deck) == []
+
+
+def test_a_description_waits_for_whoever_is_changing_the_model(deck: Deck) -> None:
+    with (
+        model_lease(deck.ledger, deck.mlflow.address, MODEL, "ben"),
+        pytest.raises(Busy),
+    ):
+        editing.describe(deck.desk, MODEL, 1, "ours", seen="")
+    assert deck.mlflow.registry.version(MODEL, 1).description == ""
+
+
+def made(deck: Deck, version: ModelVersion) -> None:
+    with deck.ledger.transaction("testing") as connection:
+        known.note_made(connection, deck.mlflow.address, version, deck.rules.ladder)
+
+
+def test_what_was_moved_before_its_registration_is_noted_accuses_nobody(deck: Deck) -> None:
+    reconcile(deck.desk)
+    version = deck.mlflow.registry.create_version(MODEL, "/models/4")
+    move(deck, version.version, "Production")
+    made(deck, version)
+    assert found(deck) == []
+
+
+def test_what_is_registered_before_the_first_look_makes_nothing_else_new(
+    deck: Deck, client: MlflowClient
+) -> None:
+    stage(client)
+    made(deck, deck.mlflow.registry.create_version(MODEL, "/models/4"))
+    assert {action for action, _ in found(deck)} == {known.BASELINE}
