@@ -64,7 +64,7 @@ class Dossier:
 
     def on(self, rung: Rung) -> tuple[int, ...]:
         """The versions that stand on a rung, in ascending order."""
-        return tuple(sorted(n for n, here in self._standings.items() if here == rung))
+        return self._holders.get(rung.name, ())
 
     @cached_property
     def contradictions(self) -> tuple[Contradiction, ...]:
@@ -100,6 +100,13 @@ class Dossier:
     @cached_property
     def _by_number(self) -> dict[int, ModelVersion]:
         return {version.version: version for version in self.versions}
+
+    @cached_property
+    def _holders(self) -> dict[str, tuple[int, ...]]:
+        found: dict[str, list[int]] = {}
+        for number in sorted(self._standings):
+            found.setdefault(self._standings[number].name, []).append(number)
+        return {name: tuple(numbers) for name, numbers in found.items()}
 
     @cached_property
     def _standings(self) -> dict[int, Rung]:

@@ -1,7 +1,8 @@
 """The ladder: the rungs that a version can stand on, and what each means in MLflow."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from core.errors import InvalidInput
 from core.texts import t
@@ -65,15 +66,24 @@ class Ladder:
         """
         here = self.in_stage(stage)
         bare = not here or here[0].stage == NO_STAGE
-        named = [r for r in (self.rungs if bare else here) if r.alias and r.alias in aliases]
+        carried = (self.rungs if bare else here) if aliases else ()
+        named = [r for r in carried if r.alias and r.alias in aliases]
         if bare:
             here = [rung for rung in here or self.in_stage(NO_STAGE) if rung.alias is None]
         tagged = [rung for rung in here if rung.name == tags.get(self.tag)]
         return [*named[-1:], *tagged, *here, self.rungs[0]][0]
 
-    def in_stage(self, stage: str) -> list[Rung]:
+    def in_stage(self, stage: str) -> Sequence[Rung]:
         """The rungs of an MLflow stage; none where the ladder does without it."""
-        return [r for r in self.rungs if r.stage.casefold() == (stage or NO_STAGE).casefold()]
+        return self._of_stage.get((stage or NO_STAGE).casefold(), ())
+
+    @cached_property
+    def _of_stage(self) -> dict[str, tuple[Rung, ...]]:
+        # It is asked of every version, of which there are thousands.
+        stages = [rung.stage.casefold() for rung in self.rungs]
+        return {
+            s: tuple(r for r, of in zip(self.rungs, stages, strict=True) if of == s) for s in stages
+        }
 
 
 LADDER = Ladder(

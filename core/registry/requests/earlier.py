@@ -3,7 +3,7 @@
 from core.ledger import Ledger
 from core.registry import known
 from core.registry.ladder import Ladder, Rung
-from core.registry.plan import ModelState
+from core.registry.plan import ModelState, VersionState
 from core.registry.timeline import Span, Timeline
 
 
@@ -20,12 +20,16 @@ def earlier_holder(
         told: the model's timeline (``timeline.timeline``).
         state: where its versions stand now.
     """
-    here = set(state.on(rung, ladder))
-    held = [s for s in told.spans if s.rung == rung.name and s.version not in here]
-    same = (s for s in sorted(held, key=_left, reverse=True) if _is_the_same(told, state, s))
-    for span in same:
+    here = {version.version: version for version in state.versions}
+    held = [span for span in told.spans if span.rung == rung.name]
+    for span in sorted(held, key=_left, reverse=True):
+        found = here.get(span.version)
+        if found is None or not _is_the_same(told, found, span):
+            continue
+        if ladder.standing(found.stage, found.aliases, found.tags) == rung:
+            continue
         source = known.source(ledger, store, state.model, span.version)
-        if source in (None, state.version(span.version).source):
+        if source in (None, found.source):
             return span.version
     return None
 
@@ -35,10 +39,8 @@ def _left(span: Span) -> tuple[bool, float, int]:
     return (span.until is None, span.until.timestamp() if span.until else 0, span.number)
 
 
-def _is_the_same(told: Timeline, state: ModelState, span: Span) -> bool:
+def _is_the_same(told: Timeline, version: VersionState, span: Span) -> bool:
     """Whether a version is the one that the span tells of: a model that was deleted and made again
     counts its versions from 1 again."""
-    version = state.find(span.version)
-    if version is None or told.replaced.get(span.version, 0) > span.number:
-        return False
-    return version.created_at is None or version.created_at <= span.since
+    replaced = told.replaced.get(span.version, 0) > span.number
+    return not replaced and (version.created_at is None or version.created_at <= span.since)
