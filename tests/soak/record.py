@@ -118,7 +118,7 @@ def compare(
         last = _last(deck)
         if until_fault and found.faults:
             break
-    _verify(deck, found, edits, cuts, dice)
+    _verify(deck, model, found, edits, cuts, dice)
     close(deck)
     return found
 
@@ -208,9 +208,14 @@ def _theirs(
                 expected[known.ALIAS, number] += 1
 
 
-def _verify(deck: Deck, found: Compared, edits: int, cuts: int, dice: random.Random) -> None:
+def _verify(
+    deck: Deck, model: str, found: Compared, edits: int, cuts: int, dice: random.Random
+) -> None:
     """Whether the record is in order, and whether each tampering with it is found and placed."""
-    outside = heads.gather(deck.desk)
+    # Of this model alone: the server has served other ledgers too.
+    tags = [v.tags for v in deck.mlflow.registry.versions(model)]
+    tags.append(deck.mlflow.registry.model(model).tags)
+    outside = tuple(heads.parse(one[heads.TAG], "MLflow") for one in tags if heads.TAG in one)
     found.faults += [fault.what for fault in verify(deck.ledger, outside).faults]
     if edits or cuts:
         allow_changes(deck.ledger)
