@@ -38,7 +38,7 @@ def held_over_time(
     frame = frame.assign(lane=lanes(list(frame["rung"]), list(frame["since"]), ends))
     places = _places(frame, rungs)
     shown = figure(
-        [_bar(row, places, now, zone) for row in frame.itertuples()],
+        [_bars(frame, places, ends, zone)],
         90 + _ROW * len(places),
         "held",
         barmode="overlay",
@@ -86,36 +86,46 @@ def _places(frame: DataFrame, rungs: tuple[str, ...]) -> dict[tuple[str, int], i
     return {place: row for row, place in enumerate(wanted)}
 
 
-def _bar(row: Any, places: dict[tuple[str, int], int], now: datetime, zone: str | None) -> Any:
+def _bars(
+    frame: DataFrame, places: dict[tuple[str, int], int], ends: list[datetime], zone: str | None
+) -> Any:
+    """All bars as one trace: a trace each takes a tenth of a second for a few hundred."""
+    rows = list(frame.itertuples())
+    return go.Bar(
+        orientation="h",
+        y=[places[row.rung, row.lane] for row in rows],
+        base=[row.since.isoformat() for row in rows],
+        x=[
+            max(1, int((end - row.since).total_seconds() * 1000))
+            for row, end in zip(rows, ends, strict=True)
+        ],
+        width=0.72,
+        text=[t("models.v", version=row.version) for row in rows],
+        textposition="inside",
+        insidetextanchor="middle",
+        constraintext="none",
+        marker={
+            "color": [COLOURS[row.version % len(COLOURS)] for row in rows],
+            "pattern": {"shape": ["/" if row.found else "" for row in rows], "solidity": 0.25},
+            "line": {"width": 1, "color": "rgba(128, 128, 128, 0.6)"},
+        },
+        hovertext=[_said(row, zone) for row in rows],
+        hoverinfo="text",
+    )
+
+
+def _said(row: Any, zone: str | None) -> str:
+    """What is said of a bar under the pointer."""
     lasts = _lasts(row.until)
-    until = now if lasts else row.until
-    name = t("models.v", version=row.version)
     said = [
-        f"<b>{name}</b> {markup(row.rung, 40)}",
+        f"<b>{t('models.v', version=row.version)}</b> {markup(row.rung, 40)}",
         t(
             "charts.hover.held_found" if row.found else "charts.hover.held_since",
             at=moment(row.since, zone),
         ),
         t("charts.hover.held_lasts") if lasts else t("charts.hover.held_until",
-                                                     at=moment(until, zone)),
+                                                     at=moment(row.until, zone)),
     ]  # fmt: skip
     if row.by:
         said.append(t("charts.hover.held_by", who=markup(row.by, 60)))
-    return go.Bar(
-        orientation="h",
-        y=[places[row.rung, row.lane]],
-        base=[row.since.isoformat()],
-        x=[max(1, int((until - row.since).total_seconds() * 1000))],
-        width=0.72,
-        text=[name],
-        textposition="inside",
-        insidetextanchor="middle",
-        constraintext="none",
-        marker={
-            "color": COLOURS[row.version % len(COLOURS)],
-            "pattern": {"shape": "/" if row.found else "", "solidity": 0.25},
-            "line": {"width": 1, "color": "rgba(128, 128, 128, 0.6)"},
-        },
-        hovertext=["<br>".join(said)],
-        hoverinfo="text",
-    )
+    return "<br>".join(said)

@@ -31,11 +31,11 @@ def test_the_chart_draws_every_span_and_says_what_is_only_known() -> None:
         }
     )
     figure, notes = charts.held_over_time(frame, ("Production", "<b>x"), at(9), "UTC")
-    assert len(figure.data) == 3
-    assert [bar.x[0] for bar in figure.data] == [2 * 3_600_000, 7 * 3_600_000, 7 * 3_600_000]
-    assert figure.data[1].marker.pattern.shape == "/"
-    assert "known since" in figure.data[1].hovertext[0]
-    assert "<a" not in figure.data[0].hovertext[0]
+    (bars,) = figure.data
+    assert list(bars.x) == [2 * 3_600_000, 7 * 3_600_000, 7 * 3_600_000]
+    assert list(bars.marker.pattern.shape) == ["", "/", ""]
+    assert "known since" in bars.hovertext[1]
+    assert "<a" not in bars.hovertext[0]
     assert "<b>x" not in figure.layout.yaxis.ticktext
     assert (notes.drawn, notes.total) == (3, 3)
     assert "1 hatched" in notes.text
