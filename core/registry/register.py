@@ -1,15 +1,17 @@
 """Make a version of a registered model from a model that a run logged."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from core.errors import Conflict, InvalidInput, NotFound, OutcomeUnknown
+from core.errors import Busy, Conflict, InvalidInput, NotFound, OutcomeUnknown
 from core.mlflow_api import Mlflow
 from core.mlflow_api.nouns import ModelVersion, Run
 from core.people import Permission
 from core.people.permissions import require_experiment, require_model
 from core.registry import known
 from core.registry.desk import Desk
+from core.registry.lease import model_lease
 from core.registry.origin import note_registered
 from core.texts import t
 
@@ -94,7 +96,13 @@ def register(desk: Desk, run_id: str, source: str, name: str, description: str =
         version = made
     store = desk.mlflow.address
     note_registered(desk.ledger, store, desk.actor, version)
-    with desk.ledger.transaction(t("registry.recording")) as connection:
+    # Alone on the model: whoever read it before this version was there would take it for deleted.
+    # Where somebody else holds on to the model, the next pass finds a new version like any other.
+    with (
+        suppress(Busy),
+        model_lease(desk.ledger, store, name, desk.actor.name),
+        desk.ledger.transaction(t("registry.recording")) as connection,
+    ):
         known.note_made(connection, store, version, desk.rules.ladder)
     return Registered(version, made=True)
 
