@@ -5,9 +5,10 @@ import streamlit as st
 from core.texts import t
 from core.ui import parts
 from core.ui.ledger import alerting, lines, stood, verifying
+from core.ui.navigation import asked
 
 parts.title(t("nav.title.ledger"), "history_edu", t("ledger.about"))
-alerting.draw()
+alerting.draw(asked("model") or None)
 record, then, verify = st.tabs(
     [t("ledger.tab.record"), t("record.stood.tab"), t("ledger.tab.verify")],
     key="ledger_tab",

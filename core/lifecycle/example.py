@@ -120,13 +120,19 @@ def _resident(ref: ProcessRef) -> int:
     return total
 
 
+def _ended(code: int | None) -> str:
+    if code is None:  # it was ended from outside, or its launcher with it
+        return t("evidence.example.vanished")
+    return t("evidence.example.ended", code=code)
+
+
 def _read(path: Path, code: int | None, most: int) -> Answered:
     """What the child wrote, believed only as far as it has the form agreed upon."""
     try:
         with path.open("rb") as file:
             found = json.loads(file.read(_RESULT_BYTES))
     except FileNotFoundError:
-        return Answered(ok=False, reason=t("evidence.example.ended", code=code), memory=most)
+        return Answered(ok=False, reason=_ended(code), memory=most)
     except (ValueError, RecursionError, OSError):
         return Answered(ok=False, reason=t("evidence.example.garbage"), memory=most)
     if not isinstance(found, Mapping) or not isinstance(found.get("ok"), bool):
@@ -135,9 +141,7 @@ def _read(path: Path, code: int | None, most: int) -> Answered:
     memory = max(most, int(claimed or 0))
     if not found["ok"]:
         reason = " ".join(str(found.get("reason") or "").split())[:_WORDS]
-        return Answered(
-            ok=False, reason=reason or t("evidence.example.ended", code=code), memory=memory
-        )
+        return Answered(ok=False, reason=reason or _ended(code), memory=memory)
     rows, load, seconds = (_number(found.get(n)) for n in ("rows", "load_seconds", "seconds"))
     if rows is None or load is None or seconds is None:
         return Answered(ok=False, reason=t("evidence.example.garbage"), memory=most)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from core.ledger.chain import Entry
+from core.registry.plan import Step
 from core.texts import has, t
 
 KINDS = {
@@ -18,6 +19,9 @@ KINDS = {
 
 def sentence(entry: Entry) -> str:
     """What happened, without who did it: plain text."""
+    if entry.details.get("kind") == "alias":
+        steps = "; ".join(Step.from_json(step).sentence for step in entry.details["steps"])
+        return t(f"ledger.alias.{entry.action.partition('.')[2]}", steps=steps)
     if not has(f"ledger.action.{entry.action}"):
         return entry.action
     return t(f"ledger.action.{entry.action}", version=entry.version, rung=entry.rung)

@@ -35,6 +35,8 @@ class Span:
     """The line that says so; 0 where none does."""
     known_until: bool = False
     """Whether it was only found gone: it may have left before ``until``."""
+    outside: bool = False
+    """Whether it came there without Modeldeck, after the first look."""
 
     def holds(self, at: datetime) -> bool:
         """Whether it stood there at a moment, as far as is known."""
@@ -120,6 +122,7 @@ def spans(lines: Iterable[Line]) -> Timeline:
                 standing[number] = Span(
                     entry.model, rung, number, at, None, found, by,
                     entry.why, entry.request_id, line.number,
+                    outside=entry.action in UNATTRIBUTED,
                 )  # fmt: skip
     ordered = sorted([*done, *standing.values()], key=lambda s: (s.number, s.version))
     return Timeline(tuple(ordered), first, replaced)

@@ -514,7 +514,7 @@ def test_what_took_the_number_of_an_earlier_holder_is_no_earlier_holder(
     registry = anna.mlflow.registry
     anna.mlflow.gateway.write("deleting", lambda c: c.delete_registered_model(model))
     registry.create_model(model)
-    registry.create_version(model, "/models/of-somebody-else")
+    registry.create_version(model, "s3://models/of-somebody-else")
     with pytest.raises(NotFound, match="knows no version"):
         requests.roll_back(anna, model, "Production")
 

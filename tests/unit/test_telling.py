@@ -13,6 +13,13 @@ def test_an_action_without_words_is_told_by_its_name() -> None:
     assert sentence(Entry("something.new", "anna")) == "something.new"
 
 
+def test_an_alias_by_hand_is_told_by_its_steps() -> None:
+    step = {"kind": "set_alias", "version": 7, "value": "blue", "before": "5", "key": ""}
+    details = {"kind": "alias", "wanted": "blue", "steps": [step]}
+    entry = Entry("transition.done", "anna", model="wine", version=7, details=details)
+    assert sentence(entry) == "By hand: alias blue v5 → v7"
+
+
 def test_where_versions_stood_before_and_after() -> None:
     before = {
         "7": {"rung": "Staging", "stage": "Staging", "aliases": ["challenger"]},

@@ -1,7 +1,7 @@
 """Ask that a version be moved."""
 
 from core import formats
-from core.errors import Conflict, NotAllowed, NotFound
+from core.errors import Conflict, InvalidInput, NotAllowed, NotFound
 from core.ledger import new_id, now
 from core.ledger.chain import Line, append
 from core.people import Permission
@@ -48,6 +48,8 @@ def ask(
         Conflict: something changed since they looked; the version is there already; or there is an
             open request for it, which is named.
     """
+    if kind is Kind.ROLLBACK:  # no gate blocks it, so it is asked for by ``roll_back`` alone
+        raise InvalidInput(t("requests.not_a_rollback"), field="kind")
     comment = text(comment, "requests.no_comment")
     asked = _wanted(desk, model, version, rung, comment, kind, archive_existing, seen)
     return _write(desk, asked)

@@ -72,7 +72,7 @@ def set_alias(
         NotAllowed: it is, or the person lacks EDIT on the model.
         InvalidInput, Conflict, NotFound, Busy, DeckError: as for ``transitions.set_alias``.
     """
-    _require_alias(desk, model, alias)
+    _require_alias(desk, model, alias, version)
     outcome = transitions.set_alias(
         desk.service, desk.ledger, desk.actor, model, alias, version, seen=seen, comment=comment,
         ladder=desk.rules.ladder,
@@ -82,7 +82,7 @@ def set_alias(
 
 def remove_alias(desk: Desk, model: str, alias: str, version: int, comment: str = "") -> Outcome:
     """Take an alias from a version; the same holds as for ``set_alias``."""
-    _require_alias(desk, model, alias)
+    _require_alias(desk, model, alias, version)
     outcome = transitions.remove_alias(
         desk.service, desk.ledger, desk.actor, model, alias, version, comment=comment,
         ladder=desk.rules.ladder,
@@ -97,13 +97,22 @@ def _told(desk: Desk, outcome: Outcome) -> Outcome:
     return outcome
 
 
-def _require_alias(desk: Desk, model: str, alias: str) -> None:
+def _require_alias(desk: Desk, model: str, alias: str, version: int) -> None:
+    """Refuse an alias by hand that moves a version onto or off a rung that is decided by others."""
     require_model(desk.permissions, desk.actor, model, Permission.EDIT)
-    rung = desk.rules.ladder.rung_of_alias(alias)
-    if rung is not None and not goes_directly(desk, desk.rules.policy(model, rung.name)):
-        raise NotAllowed(
-            t("requests.alias_of_rung", alias=alias, rung=rung.name), t("requests.must_ask_next")
-        )
+    ladder = desk.rules.ladder
+    rung = ladder.rung_of_alias(alias)
+    if rung is None:
+        return
+    state = read_state(desk.mlflow, model)
+    for number in {version, state.carrier(alias) or version}:
+        standing = see(state, number, rung.name, ladder).rung
+        policy = policy_for(desk.rules, model, standing, rung.name, Kind.MOVE)
+        if not goes_directly(desk, policy):
+            raise NotAllowed(
+                t("requests.alias_of_rung", alias=alias, rung=rung.name),
+                t("requests.must_ask_next"),
+            )
 
 
 def _require_direct(desk: Desk, policy: Policy, model: str, rung: str) -> None:

@@ -12,9 +12,9 @@ def earlier_holder(
 ) -> int | None:
     """The version that held ``rung`` last before the present holder, and is still the same.
 
-    Changes made without Modeldeck count, as far as they were found. One that was deleted since, or
-    whose source is another now, is passed over for the one before it. None where the record knows
-    none.
+    What came there without Modeldeck is passed over for the one before it, for nobody decided on
+    it, and a way back is stopped by no gate; so is what was deleted since, or whose source is
+    another now. None where the record knows none.
 
     Args:
         told: the model's timeline (``timeline.timeline``).
