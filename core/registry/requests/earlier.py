@@ -21,7 +21,7 @@ def earlier_holder(
         state: where its versions stand now.
     """
     here = {version.version: version for version in state.versions}
-    held = [span for span in told.spans if span.rung == rung.name]
+    held = [span for span in told.spans if span.rung == rung.name and not span.outside]
     for span in sorted(held, key=_left, reverse=True):
         found = here.get(span.version)
         if found is None or not _is_the_same(told, found, span):
