@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import weakref
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -77,6 +78,8 @@ class SqliteReader:
         )
         self._to = cast(IO[bytes], self._process.stdin)
         self._from = cast(IO[bytes], self._process.stdout)
+        # Also where nobody closes it: a reader must not outlive what it reads for.
+        self.close = weakref.finalize(self, _end, self._process)
         if hasattr(fcntl, "F_SETPIPE_SZ"):  # Linux: fewer switches between the two processes
             with suppress(OSError):
                 fcntl.fcntl(self._from, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
@@ -99,17 +102,6 @@ class SqliteReader:
         """End the transaction."""
         self._ask({"rollback": True})
 
-    def close(self) -> None:
-        """End the process."""
-        for pipe in (self._to, self._from):
-            with suppress(OSError):  # what was not sent yet has nobody to go to
-                pipe.close()
-        try:
-            self._process.wait(_END_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-
     def _ask(self, request: dict[str, Any]) -> None:
         try:
             self._to.write(json.dumps(request).encode() + b"\n")
@@ -119,6 +111,18 @@ class SqliteReader:
             raise BulkFailed(str(error)[:500]) from error
         if "error" in answer:
             raise BulkFailed(answer["error"])
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """End a reader's process."""
+    for pipe in (process.stdin, process.stdout):
+        with suppress(OSError):  # what was not sent yet has nobody to go to
+            cast(IO[bytes], pipe).close()
+    try:
+        process.wait(_END_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 class PostgresqlConnection:

@@ -139,7 +139,10 @@ class Hostile:
 
 
 COMPARE = tuple(t(f"compare.way.{way}") for way in WAYS)
-SILENT = ("compare", "models", "experiments", "processes", "welcome")
+SILENT = (
+    "compare", "models", "experiments", "processes", "welcome", "retirement", "permissions",
+    "webhooks",
+)  # fmt: skip
 """Pages whose text from outside stands in canvas tables, charts and lists only, or nowhere."""
 
 

@@ -1,9 +1,11 @@
 """Reading MLflow's SQLite file in bulk leaves the locks alone that this process holds on it."""
 
+import gc
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -66,22 +68,41 @@ def test_without_a_process_of_its_own_the_read_would_drop_it(store: Path) -> Non
     assert while_writing(store, read) == "let in"
 
 
-def test_the_reader_ends_with_whoever_asked(store: Path) -> None:
+def readers() -> set[psutil.Process]:
+    """The readers that this process has, those of other tests among them."""
+    found = set()
+    for child in psutil.Process().children():
+        with suppress(psutil.NoSuchProcess):  # it has just ended
+            if "sqlite_reader.py" in " ".join(child.cmdline()):
+                found.add(child)
+    return found
+
+
+def test_a_reader_that_nobody_closed_ends_with_what_it_read_for(store: Path) -> None:
+    before = readers()
     bulk = Bulk(f"sqlite:///{store}")
     bulk.heads()
-    reader = next(
-        p for p in psutil.Process().children() if "sqlite_reader.py" in " ".join(p.cmdline())
-    )
+    (reader,) = readers() - before
+    del bulk
+    gc.collect()
+    until(lambda: not reader.is_running(), what="the reader's end")
+
+
+def test_the_reader_ends_with_whoever_asked(store: Path) -> None:
+    before = readers()
+    bulk = Bulk(f"sqlite:///{store}")
+    bulk.heads()
+    (reader,) = readers() - before
     bulk.close()
     until(lambda: not reader.is_running(), what="the reader's end")
 
 
 def test_a_reader_that_was_killed_is_told_and_replaced(store: Path) -> None:
+    before = readers()
     bulk = Bulk(f"sqlite:///{store}")
     bulk.heads()
-    for child in psutil.Process().children():
-        if "sqlite_reader.py" in " ".join(child.cmdline()):
-            child.kill()
+    for reader in readers() - before:
+        reader.kill()
     with pytest.raises(BulkFailed, match=r"ended|pipe"):
         bulk.heads()
     assert bulk.heads().num_rows == 1

@@ -27,7 +27,7 @@ class Undelivered(DeckError):
     """It was not taken; with the status of the answer where there was one."""
 
     def __init__(self, what: str, status: int | None = None) -> None:
-        super().__init__(what, t("webhooks.next"))
+        super().__init__(what)
         self.status = status
 
 
