@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -137,39 +137,44 @@ def line(ledger: Ledger, number: int) -> Line | None:
     return line_of(row) if row else None
 
 
+class Wanted(TypedDict, total=False):
+    """Which lines are meant; what is left out, or None, leaves it open."""
+
+    store: str | None
+    model: str | None
+    """About this model only."""
+    models: Collection[str] | None
+    """About these only; a line without a model is about the model ""."""
+    request_id: str | None
+    action: str | Collection[str] | None
+    """One action or several; one that ends with a dot stands for all that begin so."""
+    actor: str | None
+    text: str | None
+    """Stands in the person's name, the model's, the reason or the details, in any case."""
+    since: datetime | None
+    """Written then or later."""
+    until: datetime | None
+    """Written before."""
+
+
 def lines(
     ledger: Ledger,
     *,
-    store: str | None = None,
-    model: str | None = None,
-    models: Collection[str] | None = None,
-    request_id: str | None = None,
-    action: str | Collection[str] | None = None,
-    actor: str | None = None,
-    text: str | None = None,
-    since: datetime | None = None,
-    until: datetime | None = None,
     newest_first: bool = True,
     after: int | None = None,
     limit: int | None = 100,
     offset: int = 0,
+    **wanted: Unpack[Wanted],
 ) -> list[Line]:
     """Lines of the record.
 
     Args:
-        model: about this model only.
-        models: about these only; a line without a model is about the model "".
-        action: one action or several; one that ends with a dot stands for all that begin so.
-        text: stands in the person's name, the model's, the reason or the details, in any case.
-        since: written then or later.
-        until: written before.
         after: with a number greater than this, for going through them all.
         limit: at most so many; None for all.
         offset: leave out so many at the beginning.
+        wanted: which lines (``Wanted``).
     """
-    query = sa.select(table).where(
-        *_conditions(ledger, store, model, models, request_id, action, actor, text, since, until)
-    )
+    query = sa.select(table).where(*_conditions(ledger, wanted))
     if after is not None:
         query = query.where(table.c.number > after)
     order = table.c.number.desc() if newest_first else table.c.number.asc()
@@ -178,24 +183,9 @@ def lines(
         return [line_of(row) for row in connection.execute(query)]
 
 
-def count(
-    ledger: Ledger,
-    *,
-    store: str | None = None,
-    model: str | None = None,
-    models: Collection[str] | None = None,
-    request_id: str | None = None,
-    action: str | Collection[str] | None = None,
-    actor: str | None = None,
-    text: str | None = None,
-    since: datetime | None = None,
-    until: datetime | None = None,
-) -> int:
+def count(ledger: Ledger, **wanted: Unpack[Wanted]) -> int:
     """How many lines there are of those that ``lines`` would give."""
-    query = sa.select(sa.func.count()).select_from(table)
-    query = query.where(
-        *_conditions(ledger, store, model, models, request_id, action, actor, text, since, until)
-    )
+    query = sa.select(sa.func.count()).select_from(table).where(*_conditions(ledger, wanted))
     with ledger.transaction(t("record.reading")) as connection:
         return int(connection.execute(query).scalar_one())
 
@@ -229,21 +219,12 @@ def actors(
         return sorted(connection.execute(query).scalars())
 
 
-def _conditions(
-    ledger: Ledger,
-    store: str | None,
-    model: str | None,
-    models: Collection[str] | None,
-    request_id: str | None,
-    action: str | Collection[str] | None,
-    actor: str | None,
-    text: str | None,
-    since: datetime | None,
-    until: datetime | None,
-) -> list[sa.ColumnElement[bool]]:
+def _conditions(ledger: Ledger, wanted: Wanted) -> list[sa.ColumnElement[bool]]:
     c = table.c
-    equal = ((c.store, store), (c.model, model), (c.request_id, request_id), (c.actor, actor))
-    found = [column == value for column, value in equal if value is not None]
+    exactly = ("store", "model", "request_id", "actor")
+    found = [c[name] == wanted[name] for name in exactly if wanted.get(name) is not None]  # type: ignore[literal-required]
+    models, action, text = wanted.get("models"), wanted.get("action"), wanted.get("text")
+    since, until = wanted.get("since"), wanted.get("until")
     if models is not None:
         found.append(c.model.in_(models))
     if action is not None:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -54,49 +54,40 @@ def read(connection: Connection, request_id: str, *, lock: bool = False) -> Requ
     return found[0]
 
 
-def select(
-    ledger: Ledger,
-    *,
-    store: str | None = None,
-    model: str | None = None,
-    models: Sequence[str] | None = None,
-    version: int | None = None,
-    rung: str | None = None,
-    states: Sequence[State] | None = None,
-    limit: int | None = None,
-    offset: int = 0,
-) -> list[Request]:
+class Wanted(TypedDict, total=False):
+    """Which requests are meant; what is left out, or None, leaves it open."""
+
+    store: str | None
+    model: str | None
+    models: Sequence[str] | None
+    version: int | None
+    rung: str | None
+    states: Sequence[State] | None
+    limit: int | None
+    """At most so many."""
+    offset: int
+    """Leave out so many at the beginning."""
+
+
+def select(ledger: Ledger, **wanted: Unpack[Wanted]) -> list[Request]:
     """Requests, newest first; those that fit what is given."""
     with ledger.transaction(t("requests.recording")) as connection:
-        return fitting(
-            connection, store=store, model=model, models=models, version=version, rung=rung,
-            states=states, limit=limit, offset=offset,
-        )  # fmt: skip
+        return fitting(connection, **wanted)
 
 
-def fitting(
-    connection: Connection,
-    *,
-    store: str | None = None,
-    model: str | None = None,
-    models: Sequence[str] | None = None,
-    version: int | None = None,
-    rung: str | None = None,
-    states: Sequence[State] | None = None,
-    limit: int | None = None,
-    offset: int = 0,
-) -> list[Request]:
+def fitting(connection: Connection, **wanted: Unpack[Wanted]) -> list[Request]:
     """The same within a transaction."""
     query = sa.select(table).order_by(table.c.asked_at.desc(), table.c.id)
-    given = {"store": store, "model": model, "version": version, "rung": rung}
-    for name, value in given.items():
-        if value is not None:
-            query = query.where(table.c[name] == value)
+    for name in ("store", "model", "version", "rung"):
+        if wanted.get(name) is not None:
+            query = query.where(table.c[name] == wanted[name])
+    models, states = wanted.get("models"), wanted.get("states")
     if models is not None:
         query = query.where(table.c.model.in_(models))
     if states is not None:
         query = query.where(table.c.state.in_(states))
-    return _requests(connection, query.limit(limit).offset(offset))
+    query = query.limit(wanted.get("limit")).offset(wanted.get("offset", 0))
+    return _requests(connection, query)
 
 
 def models(ledger: Ledger, store: str) -> list[str]:

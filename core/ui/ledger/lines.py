@@ -35,25 +35,20 @@ class Wish:
 
     def lines(self, limit: int | None, offset: int = 0) -> list[Line]:
         """The lines, newest first."""
-        here = deck()
-        return chain.lines(
-            here.ledger, store=self._store, models=self.models, action=self.actions,
-            actor=self.actor, text=self.text, since=self.since, until=self.until, limit=limit,
-            offset=offset,
-        )  # fmt: skip
+        return chain.lines(deck().ledger, limit=limit, offset=offset, **self._wanted)
 
     def count(self) -> int:
         """How many there are."""
-        here = deck()
-        return chain.count(
-            here.ledger, store=self._store, models=self.models, action=self.actions,
-            actor=self.actor, text=self.text, since=self.since, until=self.until,
-        )  # fmt: skip
+        return chain.count(deck().ledger, **self._wanted)
 
     @property
-    def _store(self) -> str | None:
-        # Lines about the desk itself, such as webhooks, name no store.
-        return None if self.models is None else deck().mlflow.address
+    def _wanted(self) -> chain.Wanted:
+        return {
+            # Lines about the desk itself, such as webhooks, name no store.
+            "store": None if self.models is None else deck().mlflow.address,
+            "models": self.models, "action": self.actions, "actor": self.actor,
+            "text": self.text, "since": self.since, "until": self.until,
+        }  # fmt: skip
 
 
 def sees_all() -> bool:
