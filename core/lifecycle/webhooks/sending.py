@@ -26,8 +26,8 @@ DELIVERY = "X-Modeldeck-Delivery"
 class Undelivered(DeckError):
     """It was not taken; with the status of the answer where there was one."""
 
-    def __init__(self, what: str, status: int | None = None) -> None:
-        super().__init__(what)
+    def __init__(self, what: str, next_step: str = "", *, status: int | None = None) -> None:
+        super().__init__(what, next_step)
         self.status = status
 
 
@@ -98,7 +98,7 @@ def send(
     if 200 <= status < 300:
         return status
     kind = "redirect" if 300 <= status < 400 else "status"
-    raise Undelivered(t(f"webhooks.failed.{kind}", status=status), status)
+    raise Undelivered(t(f"webhooks.failed.{kind}", status=status), status=status)
 
 
 _OWN = {
