@@ -210,8 +210,8 @@ def end(
 ) -> Transition:
     """Write down how a transition ended, unless somebody settled it in the meantime.
 
-    What was found beside it, and is neither as before nor as planned, is written down as changed
-    without Modeldeck.
+    What was found beside it, and is neither as before nor as planned, is written down first, as
+    changed without Modeldeck: whoever reads the lines in their order takes it for nobody's move.
 
     Args:
         after: the whole model, read back under its lease; without versions where it is gone.
@@ -230,10 +230,9 @@ def end(
         if changed.rowcount:
             if after.versions:
                 _know(connection, begun, after, ladder)
+                known.catch_up(connection, begun.store, after, ladder)
             entry = _entry(ended, state, actor or begun.actor, actor_kind)
             ended = replace(ended, line=chain.append(connection, entry))
-            if after.versions:
-                known.catch_up(connection, begun.store, after, ladder)
     return ended if ended.line else get(ledger, begun.id)
 
 

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
+from core.ledger import chain
 from core.lifecycle.deck import Deck
 from core.people import Actor
 from core.registry import requests
-from core.registry.plan import Wanted
+from core.registry.plan import Step, StepKind, Wanted
 from core.registry.reconcile import reconcile
 from core.registry.requests.earlier import earlier_holder
 from core.registry.timeline import timeline
@@ -78,6 +79,32 @@ def test_what_came_there_past_modeldeck_is_no_way_back(deck: Deck) -> None:
     assert earlier(deck) == 2  # nobody decided on v3, and no gate stops a way back
     asked = requests.roll_back(deck.desk, MODEL, "Production")
     assert (asked.version, asked.kind) == (2, requests.Kind.ROLLBACK)
+
+
+def test_what_came_there_past_modeldeck_during_a_move_is_no_move_of_that_person(
+    deck: Deck,
+) -> None:
+    def race(_place: int, step: Step) -> None:
+        if step.kind is StepKind.SET_TAG:  # the last write: what follows is the read-back
+            outside(deck, 3)
+
+    wanted = Wanted(MODEL, 3, "Staging")
+    transition(deck.mlflow, deck.ledger, Actor("anna"), wanted, before_step=race)
+    lines = chain.lines(deck.ledger, model=MODEL, newest_first=False, limit=None)
+    assert lines[-1].entry.action == "transition.partial"
+    span = timeline(deck.ledger, deck.mlflow.address, MODEL).standing(3, "Production")
+    assert span is not None
+    assert (span.by, span.outside, span.known_since) == ("", True, True)
+    move(deck, 4)
+    assert earlier(deck) == 2
+
+
+def test_a_change_that_nobody_disturbed_writes_two_lines(deck: Deck) -> None:
+    before = chain.count(deck.ledger)
+    move(deck, 3, "Staging")
+    found = chain.lines(deck.ledger, limit=chain.count(deck.ledger) - before)
+    assert [line.entry.action for line in found] == ["transition.done", "transition.begun"]
+    assert reconcile(deck.desk) == ()
 
 
 def test_an_earlier_holder_that_is_gone_gives_way_to_the_one_before(deck: Deck) -> None:
