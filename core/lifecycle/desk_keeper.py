@@ -142,7 +142,12 @@ class DeskKeeper:
         self._tasks[name][1]()
 
     def _carry_out_approved(self) -> None:
-        """Carry out what was approved while nobody stayed to do it."""
+        """Carry out what was approved while nobody stayed to do it.
+
+        Raises:
+            Exception: a defect that one of them met; the others were carried out.
+        """
+        defects: list[Exception] = []
         for request in self._select(State.APPROVED):
             decided = max((d.at for d in request.decisions), default=None)
             if decided is not None and now() - decided < _LEFT_AFTER:
@@ -151,6 +156,11 @@ class DeskKeeper:
                 carry_out(self._deck, request.id)
             except DeckError as error:  # the request says what became of it
                 _log.warning("request %s: %s", request.id, error)
+            except Exception as error:  # noqa: BLE001 - told below: it must not hold up the others
+                _log.warning("request %s met a defect: %r", request.id, error)
+                defects.append(error)
+        if defects:
+            raise defects[0]
 
     def close(self) -> None:
         """End checks that are under way; the next worker begins them anew."""

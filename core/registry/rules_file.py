@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -14,7 +14,7 @@ from core.errors import DeckError
 from core.people import Permission
 from core.registry.gates import Gate, all_gates, with_own
 from core.registry.gates import options as gate_options
-from core.registry.ladder import Ladder
+from core.registry.ladder import NO_STAGE, Ladder
 from core.registry.ladder_file import read_ladder
 from core.registry.marked import MOST_BYTES, Fault, Reader, empty, nodes, plain
 from core.registry.policy import (
@@ -228,7 +228,22 @@ class _File:
                 said = t("rules.covered", models=rule.models, rung=rule.rung, line=earlier.line)
                 self._read.warn(item, said)
             found.append(rule)
+        self._shared_stages(node, found)
         return tuple(found)
+
+    def _shared_stages(self, node: Node, rules: Sequence[Rule]) -> None:
+        """Warn of rungs of one stage of which the lower asks fewer people: MLflow serves the newest
+        version of a stage, whichever rung it stands on."""
+        most = {r.name: 0 for r in self._ladder.rungs}
+        for rule in rules:
+            most[rule.rung] = max(most[rule.rung], rule.policy.approvals)
+        staged = [r for r in self._ladder.rungs if r.stage != NO_STAGE]
+        for place, one in enumerate(staged):
+            for other in staged[:place]:
+                if one.stage == other.stage and most[one.name] != most[other.name]:
+                    strict, lax = sorted((one.name, other.name), key=lambda n: -most[n])
+                    said = t("rules.shared_stage", first=strict, second=lax, stage=one.stage)
+                    self._read.warn(node, said)
 
     def _rule(self, item: Node) -> Rule | None:
         parts = dict(nodes(self._read.mapping(item, RULE, t("rules.what.rule"))))
@@ -293,6 +308,12 @@ class _File:
         if len(people) < policy.approvals:
             said = t("rules.too_few", n=policy.approvals, people=len(people))
             self._read.fault(place, said)
+        elif (
+            policy.unknown_registrant is UnknownRegistrant.ONE_MORE
+            and len(people) == policy.approvals
+        ):
+            said = t("rules.one_more_too_few", n=policy.approvals + 1, people=len(people))
+            self._read.warn(place, said)
 
     def _lives(self, node: Node) -> timedelta:
         text = node.value.strip() if isinstance(node, ScalarNode) else ""

@@ -23,7 +23,7 @@ from core.registry.requests.nouns import (
     Request,
     State,
 )
-from core.registry.requests.reading import get, listed, may, waiting_for
+from core.registry.requests.reading import Page, get, listed, may, page, waiting_for
 
 __all__ = [
     "OPEN",
@@ -33,6 +33,7 @@ __all__ = [
     "Choice",
     "Decision",
     "Kind",
+    "Page",
     "Request",
     "Rights",
     "State",
@@ -49,6 +50,7 @@ __all__ = [
     "may",
     "move",
     "outdate",
+    "page",
     "recheck",
     "reject",
     "remove_alias",

@@ -3,7 +3,7 @@
 from core import formats
 from core.errors import Conflict, InvalidInput, NotAllowed, NotFound
 from core.ledger import new_id, now
-from core.ledger.chain import Line, append
+from core.ledger.chain import Entry, Line, append
 from core.people import Permission
 from core.people.permissions import require_model
 from core.registry.applying import read_state
@@ -12,7 +12,7 @@ from core.registry.origin import registrant
 from core.registry.plan import ModelState, Seen, Wanted, differences, plan_transition, see
 from core.registry.policy import Policy
 from core.registry.requests import rows
-from core.registry.requests.acting import entry, published, text
+from core.registry.requests.acting import entry, present, published, text
 from core.registry.requests.earlier import earlier_holder
 from core.registry.requests.may import needed, policy_for
 from core.registry.requests.nouns import OPEN, Choice, Kind, Request, State
@@ -157,7 +157,12 @@ def _require_asker(desk: Desk, model: str, rung: str, policy: Policy) -> None:
 
 def _write(desk: Desk, asked: Request, *, decides: bool = False) -> Request:
     lines: list[Line] = []
+    told: list[Entry] = []
     actor = desk.actor
+    for other in rows.select(
+        desk.ledger, store=asked.store, model=asked.model, rung=asked.rung, states=OPEN
+    ):
+        present(desk, other.id)  # what is overdue stands in nobody's way
     with desk.ledger.transaction(t("requests.recording")) as connection:
         others = rows.fitting(
             connection, store=asked.store, model=asked.model, rung=asked.rung, states=OPEN
@@ -176,9 +181,10 @@ def _write(desk: Desk, asked: Request, *, decides: bool = False) -> Request:
                 words = t("requests.superseded", requester=actor.name, version=asked.version,
                           rung=asked.rung)  # fmt: skip
                 rows.change(connection, other, State.SUPERSEDED, message=words)
-                line = entry(other, "request.superseded", actor.name, actor.kind,
-                             details={"by": asked.id, "version": asked.version})  # fmt: skip
-                lines.append(append(connection, line))
+                told.append(
+                    entry(other, "request.superseded", actor.name, actor.kind,
+                          details={"by": asked.id, "version": asked.version})
+                )  # fmt: skip
         details = {
             "kind": asked.kind,
             "needed": asked.approvals_needed,
@@ -188,8 +194,11 @@ def _write(desk: Desk, asked: Request, *, decides: bool = False) -> Request:
             "decides": decides,
         }
         path = "rollback" if asked.kind is Kind.ROLLBACK else "desk"
-        line = entry(asked, "request.asked", actor.name, actor.kind, asked.comment, path, details)
-        lines.append(append(connection, line))
+        told.append(
+            entry(asked, "request.asked", actor.name, actor.kind, asked.comment, path, details)
+        )
+        # Last: who writes to the record is alone on it, and waits for nobody's request then.
+        lines += [append(connection, one) for one in told]
     published(desk, lines)
     return rows.get(desk.ledger, asked.id)
 

@@ -8,7 +8,7 @@ from sqlalchemy.exc import IntegrityError
 
 from core.errors import Conflict, DeckError, NotFound
 from core.ledger import new_id, now
-from core.ledger.chain import Line, append
+from core.ledger.chain import Entry, Line, append
 from core.people import Actor
 from core.registry.desk import Desk
 from core.registry.lease import HoldModel, model_lease
@@ -51,8 +51,10 @@ def carry_out(
     """
     request = present(desk, request_id)
     _require_approved(request)
+    compared = ""
     try:
-        different = changed(request, check(request))
+        found = check(request)
+        different, compared = changed(request, found), str(found.evidence.get("compared", ""))
     except NotFound as error:
         different = (error.what,)
     if different:
@@ -64,7 +66,7 @@ def carry_out(
         raise _after_failure(desk, claimed, error) from error
     except IntegrityError as error:  # the database begins what was approved once, and no more
         raise _outdated(desk, claimed, t("requests.used")) from error
-    conclude(desk, claimed, outcome.transition)
+    conclude(desk, claimed, outcome.transition, compared)
     return outcome
 
 
@@ -77,18 +79,31 @@ def settle(desk: Desk) -> list[Request]:
     Raises:
         DeckError: a model could not be settled; the others were.
     """
+    moved: list[Request] = []
+    failed: list[DeckError] = []
     try:
         settle_all(desk.service, desk.ledger, desk.actor, desk.rules.ladder)
-    finally:
-        found = rows.select(desk.ledger, store=desk.mlflow.address, states=[State.APPLYING])
-        moved = [request for request in found if _settle(desk, request)]
+    except DeckError as error:
+        failed.append(error)
+    for request in rows.select(desk.ledger, store=desk.mlflow.address, states=[State.APPLYING]):
+        try:
+            if _settle(desk, request):
+                moved.append(request)
+        except DeckError as error:  # those after it must not wait for this one
+            failed.append(error)
+    if failed:
+        raise failed[0]
     return moved
 
 
-def conclude(desk: Desk, request: Request, row: Transition | None) -> bool:
+def conclude(desk: Desk, request: Request, row: Transition | None, compared: str = "") -> bool:
     """Close a request whose transition has ended; False where somebody did so already.
 
     Other open requests for the same rung are outdated where it changed: its holder is another now.
+
+    Args:
+        compared: what was compared of the artifacts just before, ``content`` or ``listing``; ""
+            where that is not known any longer.
     """
     if row is None or row.state is Found.APPLYING:
         return False
@@ -99,18 +114,25 @@ def conclude(desk: Desk, request: Request, row: Transition | None) -> bool:
         if now_is.state is not State.APPLYING or now_is.transition_id != row.id:
             return False
         words = row.message or t("requests.carried_out")
+        if done and compared == "listing" and request.bound and request.bound.digest_of != compared:
+            words = f"{words} {t('requests.listing_alone')}"
         for glass in now_is.decisions:
             if glass.choice is Choice.BREAK_GLASS:
                 said = t("requests.broke_glass", actor=glass.actor, reason=now_is.reason)
                 words = f"{said} {words}"
         rows.change(connection, now_is, State.DONE if done else State.FAILED, message=words)
         actor = desk.actor
-        details = {"transition": row.state, "steps": [step.sentence for step in row.steps]}
-        line = entry(now_is, f"request.{'done' if done else 'failed'}", actor.name, actor.kind,
-                     row.message, path_of(now_is), details)  # fmt: skip
-        lines.append(append(connection, line))
+        details = {
+            "transition": row.state,
+            "steps": [step.sentence for step in row.steps],
+            "compared": compared,
+        }
+        told = [entry(now_is, f"request.{'done' if done else 'failed'}", actor.name, actor.kind,
+                      row.message, path_of(now_is), details)]  # fmt: skip
         if done and any(r.exclusive for r in desk.rules.ladder.rungs if r.name == now_is.rung):
-            lines += _outdate_others(connection, now_is, actor)
+            told += _outdate_others(connection, now_is, actor)
+        # Last: who writes to the record is alone on it, and waits for nobody's request then.
+        lines += [append(connection, one) for one in told]
     published(desk, lines)
     return True
 
@@ -131,8 +153,9 @@ def _claim(desk: Desk, request_id: str) -> Request:
         _require_approved(request)
         if request.overdue(at):
             raise Conflict(t("requests.not.expired"), t("requests.not_allowed_next"))
-        approving = counted(request, binding(request))
-        need = needed_now(request, policy_today(desk, request))
+        policy = policy_today(desk, request)
+        approving = counted(request, binding(request), policy, desk.rules)
+        need = needed_now(request, policy)
         glass = any(d.choice is Choice.BREAK_GLASS for d in approving)
         enough = glass or len(approving) >= need
         if enough:
@@ -235,27 +258,31 @@ def _outdated(desk: Desk, request: Request, what: str) -> Conflict:
     with desk.ledger.transaction(t("requests.recording")) as connection:
         now_is = rows.read(connection, request.id, lock=True)
         mine = now_is.transition_id == request.transition_id
-        if now_is.state in (State.APPROVED, State.APPLYING) and mine:
-            rows.change(connection, now_is, State.OUTDATED, message=words)
-            actor = desk.actor
-            line = entry(now_is, "request.outdated", actor.name, actor.kind, what,
-                         path_of(now_is))  # fmt: skip
-            lines.append(append(connection, line))
+        if now_is.state not in (State.APPROVED, State.APPLYING) or not mine:
+            # Somebody else was quicker: what changed is what they did.
+            state = t(f"requests.state.{now_is.state}")
+            return Conflict(t("requests.quicker", state=state), t("requests.not_allowed_next"))
+        rows.change(connection, now_is, State.OUTDATED, message=words)
+        actor = desk.actor
+        line = entry(now_is, "request.outdated", actor.name, actor.kind, what, path_of(now_is))
+        lines.append(append(connection, line))
     published(desk, lines)
     return Conflict(words, t("requests.outdated_next"))
 
 
-def _outdate_others(connection: Connection, done: Request, actor: Actor) -> list[Line]:
+def _outdate_others(connection: Connection, done: Request, actor: Actor) -> list[Entry]:
+    """Close those that are outdated by one that is done; what the record is to say of them."""
     others = rows.fitting(
         connection, store=done.store, model=done.model, rung=done.rung, states=OPEN
     )
     words = t("requests.holder_changed", version=done.version, rung=done.rung)
-    lines = []
+    told = []
     for other in others:
         if other.state in (State.CHECKING, State.APPLYING):
             continue  # it is looked at anew in any case
         rows.change(connection, other, State.OUTDATED, message=words)
-        line = entry(other, "request.outdated", actor.name, actor.kind, words, "worker",
-                     {"by": done.id})  # fmt: skip
-        lines.append(append(connection, line))
-    return lines
+        told.append(
+            entry(other, "request.outdated", actor.name, actor.kind, words, "worker",
+                  {"by": done.id})
+        )  # fmt: skip
+    return told

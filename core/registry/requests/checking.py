@@ -1,5 +1,7 @@
 """What the worker found is frozen into a request; and a request is sent to be checked again."""
 
+from dataclasses import replace
+
 from sqlalchemy.engine import Connection
 
 from core.ledger import Ledger
@@ -35,17 +37,19 @@ def checked(ledger: Ledger, request_id: str, found: Checked) -> Request:
                 "requests.already", model=request.model, version=request.version, rung=request.rung
             )
             return _close(connection, request, words)
-        blocked = any(result.blocks for result in found.results)
+        # To what could not be hashed no approval can be bound; what only leaves needs none of it.
+        unbound = request.kind is Kind.MOVE and not found.bound.digest
+        blocked = unbound or any(result.blocks for result in found.results)
         rows.keep_check(connection, request, found, State.CHECKING)
         frozen = rows.read(connection, request_id)
-        if request.bound is None:
+        if _decided_by_asking(request, found):
             rows.bind(connection, frozen, binding(frozen))
             frozen = rows.read(connection, request_id)
         holding = counted(frozen, binding(frozen))
         stale = [d for d in frozen.decisions if d not in holding]
         rows.forget(connection, frozen, stale)
         state = after_check(frozen, blocked, len(holding), frozen.approvals_needed)
-        rows.change(connection, frozen, state)
+        rows.change(connection, frozen, state, message=t("requests.no_digest") if unbound else "")
         details = {
             "state": state,
             "digest": found.bound.digest,
@@ -57,6 +61,16 @@ def checked(ledger: Ledger, request_id: str, found: Checked) -> Request:
         line = entry(frozen, "request.checked", WORKER, "worker", "", "worker", details)
         append(connection, line)
     return rows.get(ledger, request_id)
+
+
+def _decided_by_asking(request: Request, found: Checked) -> bool:
+    """Whether an approval that was given with the asking is for what was found now: at the first
+    check, and at later ones of a rollback, which no gate blocks, while all but the gates is the
+    same."""
+    if request.bound is None:
+        return True
+    same = replace(request.bound, gates=found.bound.gates) == found.bound
+    return request.kind is Kind.ROLLBACK and same and request.steps == found.steps
 
 
 def outdate(ledger: Ledger, request_id: str, why: str) -> Request:

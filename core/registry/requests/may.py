@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from core.people import Actor, Permission
+from core.registry.ladder import Ladder
 from core.registry.policy import Policy, Rules, UnknownRegistrant
 from core.registry.requests.nouns import Choice, Decision, Kind, Request, State
 from core.texts import t
@@ -35,15 +36,17 @@ class Rights:
 def policy_for(rules: Rules, model: str, standing: str, rung: str, kind: Kind) -> Policy:
     """What holds for moving a version from ``standing`` to ``rung``.
 
-    Leaving a rung needs as many approvals as reaching it, by the same people: else whoever may
+    On the way up the rung that is reached decides. Leaving a rung downwards, or for a rung that
+    asks nobody, needs as many approvals as reaching it, by the same people: else whoever may
     archive could empty Production. Who registered the version matters only on the way up.
     """
     policy = rules.policy(model, rung)
     left = rules.policy(model, standing)
-    if left.approvals > policy.approvals:
+    down = _height(rules.ladder, rung) < _height(rules.ladder, standing)
+    if left.approvals and (down or not policy.approvals):
         policy = replace(
             policy,
-            approvals=left.approvals,
+            approvals=max(left.approvals, policy.approvals),
             decide=left.decide,
             lives=left.lives,
             unknown_registrant=UnknownRegistrant.ALLOW,
@@ -51,6 +54,12 @@ def policy_for(rules: Rules, model: str, standing: str, rung: str, kind: Kind) -
     if kind is not Kind.MOVE:
         policy = replace(policy, unknown_registrant=UnknownRegistrant.ALLOW)
     return policy
+
+
+def _height(ladder: Ladder, rung: str) -> int:
+    """How high a rung is; what is retired stands below all, wherever the ladder names it."""
+    names = [r.name for r in ladder.rungs if r.name != ladder.retired]
+    return names.index(rung) if rung in names else -1
 
 
 def needed(policy: Policy, registrant: str | None, requester_kind: str) -> int:
@@ -71,13 +80,34 @@ def needed_now(request: Request, policy: Policy) -> int:
     return max(request.approvals_needed, today)
 
 
-def counted(request: Request, fingerprint: str) -> tuple[Decision, ...]:
-    """The approvals that hold for what is there: given to it as it is, and not used."""
+def counted(
+    request: Request, fingerprint: str, policy: Policy | None = None, rules: Rules | None = None
+) -> tuple[Decision, ...]:
+    """The approvals that hold for what is there: given to it as it is, and not used.
+
+    Args:
+        policy: what the rules say today (``policy_for``); an approval of somebody whom they name no
+            longer does not count.
+        rules: say who is in which group.
+    """
     return tuple(
         d
         for d in request.decisions
-        if d.choice is not Choice.REJECT and d.binding == fingerprint and d.used_by is None
+        if d.choice is not Choice.REJECT
+        and d.binding == fingerprint
+        and d.used_by is None
+        and (policy is None or rules is None or _still_decides(d, request, policy, rules))
     )
+
+
+def _still_decides(decision: Decision, request: Request, policy: Policy, rules: Rules) -> bool:
+    """Whether the rules of today still name whoever approved. Who is in a group of the provider's
+    is known of those alone who are there: there the approval holds."""
+    if decision.choice is Choice.BREAK_GLASS or request.requester_kind == LOCAL:
+        return True
+    who = Actor(decision.actor, request.requester_kind, rules.groups_of(decision.actor))
+    groups = {name.removeprefix("group:") for name in policy.decide if name.startswith("group:")}
+    return policy.may_decide(who) or not groups <= rules.groups.keys()
 
 
 def after_check(request: Request, blocked: bool, approvals: int, need: int) -> State:

@@ -1,6 +1,8 @@
 """Look at requests: one, a list, those that wait for a person, and what a person may do."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
 from core.ledger import now
 from core.people import Permission
@@ -13,6 +15,15 @@ from core.registry.requests.nouns import Request, State
 from core.registry.requests.rows import get as get_row
 
 WAITING = (State.BLOCKED, State.WAITING)
+
+
+@dataclass(frozen=True)
+class Page:
+    """The newest of the requests that were looked for."""
+
+    shown: tuple[Request, ...]
+    total: int
+    """How many there are, whether shown or not."""
 
 
 def get(desk: Desk, request_id: str) -> Request:
@@ -53,16 +64,35 @@ def listed(
         limit: at most so many of those.
         offset: leave out so many of those at the beginning.
     """
-    store = desk.mlflow.address
-    asked_about = rows.models(desk.ledger, store) if model is None else [model]
-    readable = [
-        name
-        for name in asked_about
-        if desk.permissions.on_model(desk.actor, name) >= Permission.READ
-    ]
     return rows.select(
-        desk.ledger, store=store, models=readable, states=states, limit=limit, offset=offset
-    )
+        desk.ledger, store=desk.mlflow.address, models=_readable(desk, model), states=states,
+        limit=limit, offset=offset,
+    )  # fmt: skip
+
+
+def page(
+    desk: Desk, *, states: Sequence[State] | None = None, requester: str | None = None,
+    since: datetime | None = None, words: str = "", limit: int,
+) -> Page:  # fmt: skip
+    """Requests of this store whose model the person may read, and how many of those there are.
+
+    Args:
+        requester: who asked.
+        since: those that are open still, or were closed no earlier.
+        words: each stands somewhere in it.
+        limit: at most so many are shown, the newest.
+    """
+    shown, total = rows.page(
+        desk.ledger, store=desk.mlflow.address, models=_readable(desk), states=states,
+        requester=requester, since=since, words=words, limit=limit,
+    )  # fmt: skip
+    return Page(tuple(shown), total)
+
+
+def _readable(desk: Desk, model: str | None = None) -> list[str]:
+    """The models that anything was asked for and that the person may read; of one where given."""
+    names = rows.models(desk.ledger, desk.mlflow.address) if model is None else [model]
+    return [n for n in names if desk.permissions.on_model(desk.actor, n) >= Permission.READ]
 
 
 def _waits(desk: Desk, request: Request) -> bool:

@@ -63,6 +63,12 @@ class Wanted(TypedDict, total=False):
     version: int | None
     rung: str | None
     states: Sequence[State] | None
+    requester: str | None
+    since: datetime | None
+    """Those that are open still, or were closed no earlier."""
+    words: str | None
+    """Each word stands somewhere in it, in any case: model, version, rung, people, comment, state,
+    message."""
     limit: int | None
     """At most so many."""
     offset: int
@@ -77,17 +83,44 @@ def select(ledger: Ledger, **wanted: Unpack[Wanted]) -> list[Request]:
 
 def fitting(connection: Connection, **wanted: Unpack[Wanted]) -> list[Request]:
     """The same within a transaction."""
-    query = sa.select(table).order_by(table.c.asked_at.desc(), table.c.id)
-    for name in ("store", "model", "version", "rung"):
-        if wanted.get(name) is not None:
-            query = query.where(table.c[name] == wanted[name])
-    models, states = wanted.get("models"), wanted.get("states")
-    if models is not None:
-        query = query.where(table.c.model.in_(models))
-    if states is not None:
-        query = query.where(table.c.state.in_(states))
+    query = sa.select(table).where(*_conditions(wanted))
+    query = query.order_by(table.c.asked_at.desc(), table.c.id)
     query = query.limit(wanted.get("limit")).offset(wanted.get("offset", 0))
     return _requests(connection, query)
+
+
+def page(ledger: Ledger, **wanted: Unpack[Wanted]) -> tuple[list[Request], int]:
+    """Requests as ``select`` finds them, and how many fit whatever ``limit`` says."""
+    number = sa.select(sa.func.count()).select_from(table).where(*_conditions(wanted))
+    with ledger.transaction(t("requests.recording")) as connection:
+        return fitting(connection, **wanted), connection.execute(number).scalar_one()
+
+
+def _conditions(wanted: Wanted) -> list[sa.ColumnElement[bool]]:
+    c = table.c
+    exactly = ("store", "model", "version", "rung", "requester")
+    found = [c[name] == wanted[name] for name in exactly if wanted.get(name) is not None]  # type: ignore[literal-required]
+    models, states, since = wanted.get("models"), wanted.get("states"), wanted.get("since")
+    if models is not None:
+        found.append(c.model.in_(models))
+    if states is not None:
+        found.append(c.state.in_(states))
+    if since is not None:
+        found.append(sa.or_(c.closed_at.is_(None), c.closed_at >= since))
+    return [*found, *map(_holds, (wanted.get("words") or "").split())]
+
+
+def _holds(word: str) -> sa.ColumnElement[bool]:
+    """Whether a request holds a word somewhere."""
+    c = table.c
+    version = sa.literal("v").concat(sa.cast(c.version, sa.String))
+    texts = (c.model, version, c.rung, c.requester, c.comment, c.message)
+    states = [one for one in State if word.casefold() in t(f"requests.state.{one}").casefold()]
+    decided = sa.exists().where(
+        decision_table.c.request_id == c.id, decision_table.c.actor.icontains(word, autoescape=True)
+    )
+    inside = (text.icontains(word, autoescape=True) for text in texts)
+    return sa.or_(c.state.in_(states), decided, *inside)
 
 
 def models(ledger: Ledger, store: str) -> list[str]:
@@ -204,10 +237,15 @@ def decide(
 
 
 def bind(connection: Connection, request: Request, fingerprint: str) -> None:
-    """Bind decisions that were made with the asking to what the first check found."""
+    """Bind the decision that was made with the asking to what a check found."""
     connection.execute(
         decision_table.update()
-        .where(decision_table.c.request_id == request.id, decision_table.c.binding == "")
+        .where(
+            decision_table.c.request_id == request.id,
+            decision_table.c.actor == request.requester,
+            decision_table.c.verdict == Choice.APPROVE,
+            decision_table.c.used_by.is_(None),
+        )
         .values(binding=fingerprint)
     )
 
