@@ -33,7 +33,7 @@ def allow_changes(ledger: Ledger) -> None:
         if ledger.engine.dialect.name == "postgresql":
             connection.execute(sa.text("DROP TRIGGER record_stays ON record"))
             return
-        for change in ("update", "delete"):
+        for change in ("update", "delete", "insert"):
             connection.execute(sa.text(f"DROP TRIGGER record_stays_{change}"))
 
 

@@ -21,6 +21,8 @@ from core.texts import t
 
 START = "0" * 64
 """Stands where the first line names the hash before it."""
+UNREADABLE = "unreadable"
+"""The action of a line that is not as it was written: what it says now is not to be believed."""
 _LOCK = 7310444
 
 
@@ -61,6 +63,8 @@ class Line:
     entry: Entry
     previous: str
     hash: str
+    body: str = field(default="", repr=False)
+    """As it is stored."""
 
 
 def append(connection: Connection, entry: Entry) -> Line:
@@ -77,7 +81,7 @@ def append(connection: Connection, entry: Entry) -> Line:
     number, previous = (head.number + 1, head.hash) if head else (1, START)
     at = now()
     body = canonical(at, entry)
-    line = Line(number, at, entry, previous, link(number, previous, body))
+    line = Line(number, at, entry, previous, link(number, previous, body), body)
     connection.execute(
         table.insert().values(
             number=number, at=at, action=entry.action, actor=entry.actor, store=entry.store,
@@ -102,10 +106,46 @@ def link(number: int, previous: str, body: str) -> str:
 
 
 def line_of(row: Any) -> Line:
-    """A row of the table as a line; its body decides."""
-    body = json.loads(row.body)
-    at = datetime.fromisoformat(body.pop("at"))
-    return Line(row.number, at, Entry(**body), row.previous, row.hash)
+    """A row of the table as a line; its body decides.
+
+    A row that is not as it was written becomes a line whose action is ``UNREADABLE``, of which the
+    columns say where it belongs: one changed byte takes no page down, and decides nothing.
+    """
+    body = _text(row.body)
+    try:
+        said = json.loads(body) if link(row.number, row.previous, body) == row.hash else {}
+        at = datetime.fromisoformat(said.pop("at"))
+        entry = Entry(**said)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        at = _moment(row.at)
+        entry = Entry(
+            UNREADABLE, "", "unknown", "", row.store, row.model, row.version,
+            request_id=row.request_id,
+        )  # fmt: skip
+    return Line(row.number, at, entry, row.previous, row.hash, body)
+
+
+def _text(stored: object) -> str:
+    return stored.decode("utf-8", "backslashreplace") if isinstance(stored, bytes) else str(stored)
+
+
+def _moment(stored: object) -> datetime:
+    """What the column says; where that is no time, the beginning of time."""
+    try:
+        return datetime.fromisoformat(str(stored)).replace(tzinfo=UTC)
+    except ValueError:
+        return datetime.fromtimestamp(0, UTC)
+
+
+def _rows(ledger: Ledger) -> sa.Select[Any]:
+    """All rows, read so that no value in them fails: SQLite keeps any in any column."""
+    c = table.c
+    lite = ledger.engine.dialect.name == "sqlite"
+    body = sa.cast(c.body, sa.LargeBinary).label("body") if lite else c.body
+    at = sa.cast(c.at, sa.Text).label("at")
+    return sa.select(
+        c.number, at, c.store, c.model, c.version, c.request_id, body, c.previous, c.hash
+    )
 
 
 @dataclass(frozen=True)
@@ -133,7 +173,7 @@ def head(ledger: Ledger) -> Head | None:
 def line(ledger: Ledger, number: int) -> Line | None:
     """One line by its number; None where there is none."""
     with ledger.transaction(t("record.reading")) as connection:
-        row = connection.execute(sa.select(table).where(table.c.number == number)).first()
+        row = connection.execute(_rows(ledger).where(table.c.number == number)).first()
     return line_of(row) if row else None
 
 
@@ -174,7 +214,7 @@ def lines(
         offset: leave out so many at the beginning.
         wanted: which lines (``Wanted``).
     """
-    query = sa.select(table).where(*_conditions(ledger, wanted))
+    query = _rows(ledger).where(*_conditions(ledger, wanted))
     if after is not None:
         query = query.where(table.c.number > after)
     order = table.c.number.desc() if newest_first else table.c.number.asc()
@@ -246,6 +286,12 @@ def _conditions(ledger: Ledger, wanted: Wanted) -> list[sa.ColumnElement[bool]]:
 
 
 def _part(ledger: Ledger, name: str) -> sa.ColumnElement[str]:
+    """Of the bodies that can be read: one that cannot would end the search."""
+    c, make = table.c, sa.func
     if ledger.engine.dialect.name == "sqlite":
-        return sa.func.json_extract(table.c.body, f"$.{name}", type_=sa.Text)
-    return sa.func.json_extract_path_text(sa.cast(table.c.body, sa.JSON), name, type_=sa.Text)
+        part = make.json_extract(c.body, f"$.{name}", type_=sa.Text)
+        return sa.case((make.json_valid(c.body) == 1, part))
+    sealed = sa.cast(c.number, sa.Text) + "\n" + c.previous + "\n" + c.body
+    hashed = make.encode(make.sha256(make.convert_to(sealed, "UTF8")), "hex")
+    part = make.json_extract_path_text(sa.cast(c.body, sa.JSON), name, type_=sa.Text)
+    return sa.case((hashed == c.hash, part))

@@ -27,6 +27,7 @@ from core.registry.record import open_models
 from core.texts import t
 
 ACKNOWLEDGED = "acknowledged"
+_ALERTS = (*known.UNATTRIBUTED, chain.UNREADABLE)
 _log = logging.getLogger("modeldeck.record")
 
 
@@ -101,7 +102,7 @@ def acknowledge(desk: Desk, numbers: int | Iterable[int], comment: str) -> Line:
     """
     wanted = [numbers] if isinstance(numbers, int) else sorted(set(numbers))
     found = [chain.line(desk.ledger, number) for number in wanted]
-    lines = [line for line in found if line and line.entry.action in known.UNATTRIBUTED]
+    lines = [line for line in found if line and line.entry.action in _ALERTS]
     models = {line.entry.model for line in lines}
     stores = {line.entry.store for line in lines}
     if len(lines) != len(wanted) or len(models) != 1 or stores != {desk.mlflow.address}:

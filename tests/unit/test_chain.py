@@ -1,5 +1,6 @@
 """The record's lines: written, read, verified, and every change of them found (SQLite)."""
 
+import json
 import random
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from core.ledger import Ledger, chain
 from core.ledger.chain import Entry, Head
 from core.ledger.schema import record
 from core.ledger.verifying import Verification, verify
+from core.lifecycle.paper import exported
 from tests.tampering import allow_changes, edit_one_byte
 
 ENTRY = Entry(
@@ -124,9 +126,18 @@ def test_text_with_quotes_and_other_letters_is_found(ledger: Ledger) -> None:
         assert chain.lines(ledger, text=text) == [line]
 
 
-@pytest.mark.parametrize("change", ["UPDATE record SET actor = 'eve'", "DELETE FROM record"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE record SET actor = 'eve'",
+        "DELETE FROM record",
+        "INSERT OR REPLACE INTO record SELECT * FROM record",
+        "REPLACE INTO record (number, at) VALUES ('1', '')",
+        "UPDATE OR REPLACE record SET number = 1",
+    ],
+)
 def test_the_database_refuses_changes(ledger: Ledger, change: str) -> None:
-    write(ledger, ENTRY)
+    write(ledger, ENTRY, ENTRY)
     with pytest.raises(Exception, match="append-only"), ledger.transaction("x") as connection:
         connection.execute(sa.text(change))
     assert verify(ledger).ok
@@ -167,6 +178,50 @@ def test_a_hundred_edits_of_one_byte_are_all_found_and_placed(ledger: Ledger) ->
         assert edit.number in {fault.number for fault in found.faults}, (edit, found.faults)
         edit.undo()
     assert verify(ledger).ok
+
+
+def test_one_changed_byte_of_a_body_takes_no_line_with_it(ledger: Ledger) -> None:
+    (line,) = write(ledger, ENTRY)
+    many(ledger, 2)
+    allow_changes(ledger)
+    body = line.body.encode()
+    for place in range(len(body)):
+        for byte in (b"x", b"\xff"):
+            edited = body[:place] + byte + body[place + 1 :]
+            change_body(ledger, 1, edited)
+            (third, second, first) = chain.lines(ledger)
+            assert (first.number, first.at) == (1, line.at)
+            if edited != body:
+                assert first.entry.action == chain.UNREADABLE
+                assert (first.entry.model, first.entry.version) == ("wine", 7)
+                assert first.body == edited.decode("utf-8", "backslashreplace")
+            assert {second.entry.model, third.entry.model} == {"m0", "m1"}
+
+
+def change_body(ledger: Ledger, number: int, body: bytes) -> None:
+    with ledger.transaction("changing") as connection:
+        change = "UPDATE record SET body = CAST(:body AS TEXT) WHERE number = :n"
+        connection.execute(sa.text(change), {"body": body, "n": number})
+
+
+def test_a_line_whose_time_is_none_is_read(ledger: Ledger) -> None:
+    write(ledger, ENTRY)
+    allow_changes(ledger)
+    with ledger.transaction("changing") as connection:
+        connection.execute(sa.text("UPDATE record SET at = 'x', body = '{}'"))
+    (line,) = chain.lines(ledger)
+    assert (line.entry.action, line.at.year) == (chain.UNREADABLE, 1970)
+
+
+def test_what_means_the_same_is_not_what_was_written(ledger: Ledger) -> None:
+    (line,) = write(ledger, ENTRY)
+    allow_changes(ledger)
+    change_body(ledger, 1, f" {line.body}".encode())
+    (found,) = chain.lines(ledger)
+    assert found.entry.action == chain.UNREADABLE
+    assert found.body == f" {line.body}"
+    saved = json.loads(exported(found))
+    assert chain.link(1, saved["previous"], saved["body"]) != saved["hash"]
 
 
 def test_bytes_changed_in_the_file_itself_are_found(ledger: Ledger, file: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from mlflow import MlflowClient
 
 from core.errors import Busy, InvalidInput
@@ -22,6 +23,7 @@ from core.registry.reconcile import acknowledge, alerts, reconcile
 from core.registry.timeline import timeline
 from core.registry.transitions import transition
 from core.settings import load
+from tests.tampering import allow_changes
 
 MODEL = "wine"
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
@@ -139,6 +141,22 @@ def test_heads_stand_in_mlflow_and_beside_the_ledger(deck: Deck, client: MlflowC
     }
     assert len([head for head in there if head.hash == line.hash]) == 2
     assert verify(deck.ledger, there).ok
+
+
+def test_a_line_that_cannot_be_read_does_not_keep_the_next_head_from_its_place(
+    deck: Deck, client: MlflowClient
+) -> None:
+    reconcile(deck.desk)
+    move(deck, 1, "Production")
+    heads.publish(deck.desk, chain.lines(deck.ledger, model=MODEL)[0])
+    allow_changes(deck.ledger)
+    with deck.ledger.transaction("changing") as connection:
+        connection.execute(sa.text("UPDATE record SET body = '{}'"))
+    move(deck, 1, "Archived")
+    newest = chain.lines(deck.ledger, model=MODEL)[0]
+    heads.publish(deck.desk, newest)
+    tags = client.get_model_version(MODEL, "1").tags
+    assert tags[heads.TAG] == f"{newest.number}:{newest.hash}"
 
 
 def test_a_head_that_the_record_does_not_confirm_is_kept(deck: Deck, client: MlflowClient) -> None:

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from core import formats
-from core.ledger.chain import Line, canonical
+from core.ledger.chain import Line
 from core.lifecycle import brief
 from core.lifecycle.paper import pictures
 from core.lifecycle.paper.elements import Html, el, page
@@ -219,7 +219,7 @@ def exported(line: Line) -> str:
             "number": line.number,
             "previous": line.previous,
             "hash": line.hash,
-            "body": canonical(line.at, line.entry),
+            "body": line.body,
         }
     )
 

@@ -15,7 +15,7 @@ from core.texts import has, t
 from core.ui import parts, runs
 from core.ui.deck import deck, read
 from core.ui.ledger import saving
-from core.ui.markup import safe, visible
+from core.ui.markup import plain, safe, visible
 from core.ui.navigation import asked, link
 
 PAGE = 50
@@ -74,7 +74,7 @@ def controls() -> Wish:
             names = [asked("model"), *names]  # it may be gone from MLflow, and not from here
         model = st.selectbox(
             t("ledger.model"), names, index=None, key="model", bind="query-params", width=180,
-            placeholder=t("ledger.all"),
+            placeholder=t("ledger.all"), format_func=visible,
         )  # fmt: skip
         kinds = {t(f"ledger.kind.{kind}"): kind for kind in KINDS}
         kind = st.selectbox(
@@ -175,13 +175,16 @@ def details(line: Line) -> None:
         st.markdown(f"**{safe(t('ledger.line', number=line.number, what=sentence(entry)))}**")
         who = entry.actor or t("ledger.nobody_known")
         st.caption(safe(f"{who} · {parts.moment(line.at)} · {path(entry.path)}"))
+        if entry.action == chain.UNREADABLE:
+            st.caption(t("ledger.stored"))
+            st.code(plain(line.body), language=None, wrap_lines=True)
         if changes(entry):
-            st.text(changes(entry))
+            st.text(visible(changes(entry)))
         if entry.why:
             st.text(f"“{visible(entry.why)}”")
         if entry.details:
             with st.expander(t("ledger.details")):
-                st.json(dict(entry.details))
+                st.json(plain(dict(entry.details)))
         st.code(f"{line.previous}\n{line.hash}", language=None)
         st.caption(t("ledger.hashes"))
         with st.container(horizontal=True):

@@ -62,7 +62,7 @@ def as_lines(wish: "Wish") -> bytes:
         json.dumps(
             {
                 "number": line.number, "previous": line.previous, "hash": line.hash,
-                "body": chain.canonical(line.at, line.entry),
+                "body": line.body,
             },
             ensure_ascii=False,
         )

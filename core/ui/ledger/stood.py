@@ -28,7 +28,7 @@ def draw() -> None:
         rung = st.selectbox(t("record.stood.rung"), rungs, index=top, key="stood_rung", width=180)
         model = st.selectbox(
             t("ledger.model"), names, index=None, key="stood_model", width=220,
-            placeholder=t("ledger.all"),
+            placeholder=t("ledger.all"), format_func=visible,
         )  # fmt: skip
     moment = datetime.combine(day, hour, tzinfo=ZoneInfo(zone or "UTC"))
     store = here.mlflow.address
