@@ -65,7 +65,7 @@ def test_a_metric_that_is_missing_is_no_pass() -> None:
     found = ask("metric_threshold", evidence(), metric="auc", at_least=0.1)
     assert (found.status, found.reason) == (
         Status.UNKNOWN,
-        "The run of version 2 has no metric auc.",
+        "Version 2 has no metric auc.",
     )
     no_run = replace(side(), run_id=None)
     assert "comes from no run" in ask("metric_threshold", evidence(no_run), metric="auc",
@@ -294,6 +294,18 @@ def test_the_environment_and_how_it_differs_from_production() -> None:
     python = evidence(pins=Pins(python=("3.12", "3.11")))
     assert ask("environment", python).status is Status.FAIL
     assert ask("environment", python, python=False).status is Status.PASS
+    unread = Pins(unread=("-r other.txt", "git+https://x/y"))
+    unknown = ask("environment", evidence(pins=unread))
+    assert unknown.status is Status.UNKNOWN
+    assert "-r other.txt, git+https://x/y" in unknown.reason
+    assert "installed" not in unknown.reason
+    assert unknown.inputs["unread"] == ["-r other.txt", "git+https://x/y"]
+    both = evidence(pins=replace(unread, missing=("xgboost",)))
+    assert ask("environment", both).status is Status.FAIL
+    assert "-r other.txt" in ask("environment", both).reason
+    differing = ask("environment", evidence(pins=replace(unread, other=pins.other)))
+    assert differing.status is Status.UNKNOWN
+    assert "can be imported" not in differing.reason
     many = evidence(pins=Pins(missing=tuple(f"p{n}" for n in range(20))))
     assert "p7 and 12 more" in ask("environment", many).reason
 

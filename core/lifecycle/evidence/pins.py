@@ -2,17 +2,30 @@
 
 import platform
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib import metadata
 
+from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
+from core import formats
 from core.registry.gates.evidence import Pins
 
 Installed = Callable[[str], str | None]
 _COMMENT = re.compile(r"(^|\s)#.*$")
+_HASH = re.compile(r"\s+--hash(=|\s+)\S+")
+_SETTING = re.compile(
+    r"(-i|--index-url|--extra-index-url|--no-index|-f|--find-links|--no-binary|--only-binary"
+    r"|--prefer-binary|--pre|--trusted-host|--use-feature|--require-hashes)(?=[\s=]|$)"
+)
+"""Options that name no package."""
+_NAMING = re.compile(r"\s(-[rce]|--requirement|--constraint|--editable)")
+"""Options that name packages, behind others."""
+_SECRET = re.compile(r"(?<=//)[^/\s@]+@|\?\S*")
+"""What may let somebody into a repository or an index."""
+_LONGEST = 80
 
 
 def installed(package: str) -> str | None:
@@ -33,8 +46,9 @@ def pins(
 ) -> Pins:
     """What differs between a model's requirements, an interpreter and the holder's requirements.
 
-    Lines that name no package (options, addresses, files) are left out, as are those whose marker
-    does not concern the interpreter.
+    Lines of which nobody can tell what they need (other files, addresses, odd markers) are named as
+    unread. Options that name no package are left out, as are packages whose marker does not concern
+    the interpreter.
 
     Args:
         python: the Python version that the model names, "" where it names none.
@@ -42,38 +56,74 @@ def pins(
         has: the interpreter's version of a package.
         here: the interpreter's Python version.
     """
-    wanted = _parsed(requirements)
-    missing, other = [], []
-    for name, requirement in wanted.items():
-        if requirement.marker is not None and not requirement.marker.evaluate():
+    wanted, not_understood = _read(requirements)
+    missing, other, unread = [], [], [*not_understood]
+    for line, requirement in wanted:
+        try:
+            concerns = requirement.marker is None or requirement.marker.evaluate()
+        except (UndefinedComparison, UndefinedEnvironmentName):
+            unread.append(line)
             continue
+        if not concerns:
+            continue
+        name = canonicalize_name(requirement.name)
         found = has(name)
         if found is None:
             missing.append(name)
         elif not _fits(requirement, found):
             other.append((name, _pin(requirement), found))
-    theirs = {} if holder is None else {n: _pin(r) for n, r in _parsed(holder).items()}
-    ours = {name: _pin(requirement) for name, requirement in wanted.items()}
+    theirs = {} if holder is None else _pinned(*_read(holder))
+    ours = _pinned(wanted, not_understood)
     differing = sorted(n for n in {*ours, *theirs} if ours.get(n) != theirs.get(n))
     return Pins(
-        missing=tuple(sorted(missing)),
+        missing=tuple(sorted({*missing})),
         other=tuple(sorted(other)),
         python=(python, here) if python and _minor(python) != _minor(here) else None,
         than_holder=()
         if holder is None
-        else tuple((name, theirs.get(name, ""), ours.get(name, "")) for name in differing),
+        else tuple((_shown(n), theirs.get(n, ""), ours.get(n, "")) for n in differing),
+        unread=tuple(_shown(line) for line in unread),
     )
 
 
-def _parsed(lines: Sequence[str]) -> dict[str, Requirement]:
-    found: dict[str, Requirement] = {}
-    for line in lines:
-        try:
-            requirement = Requirement(_COMMENT.sub("", line).strip())
-        except InvalidRequirement:
+def _read(lines: Iterable[str]) -> tuple[list[tuple[str, Requirement]], list[str]]:
+    """The packages that are named, each with its line, and the lines that are not understood."""
+    found: list[tuple[str, Requirement]] = []
+    unread: list[str] = []
+    for whole in _joined(lines):
+        line = _HASH.sub("", _COMMENT.sub("", whole)).strip()
+        if not line or (_SETTING.match(line) and not _NAMING.search(line)):
             continue
-        found[canonicalize_name(requirement.name)] = requirement
-    return found
+        try:
+            found.append((line, Requirement(line)))
+        except InvalidRequirement:
+            unread.append(line)
+    return found, unread
+
+
+def _joined(lines: Iterable[str]) -> Iterator[str]:
+    """Lines that go on after a backslash as one, as pip has them."""
+    begun = ""
+    for line in lines:
+        if line.endswith("\\") and not line.lstrip().startswith("#"):
+            begun += f"{line[:-1]} "
+            continue
+        yield begun + line
+        begun = ""
+    yield begun
+
+
+def _pinned(named: Iterable[tuple[str, Requirement]], unread: Iterable[str]) -> dict[str, str]:
+    """Package → how it is pinned, once for each marker; a line that is not understood as it is."""
+    found: dict[str, str] = {}
+    for _, requirement in named:
+        name, pin = canonicalize_name(requirement.name), _pin(requirement)
+        found[name] = f"{found[name]}, {pin}" if name in found else pin
+    return {**found, **dict.fromkeys(unread, "*")}
+
+
+def _shown(line: str) -> str:
+    return formats.shorten(_SECRET.sub("", line), _LONGEST)
 
 
 def _fits(requirement: Requirement, version: str) -> bool:

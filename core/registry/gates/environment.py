@@ -23,7 +23,8 @@ class Options:
 
 
 def decide(evidence: Evidence, options: Options) -> Verdict:
-    """Name what is missing, what is of another version, and what differs from the holder."""
+    """Name what is missing, what is of another version, what differs from the holder, and what was
+    not understood: it does not pass for what is installed."""
     pins = evidence.pins
     if pins is None:
         return Verdict(Status.UNKNOWN, t("gates.environment.none"))
@@ -42,17 +43,21 @@ def decide(evidence: Evidence, options: Options) -> Verdict:
         failed = failed or options.as_holder
         pairs = (_than(name, theirs, ours) for name, theirs, ours in pins.than_holder)
         said.append(t("gates.environment.holder", rung=evidence.rung, names=_some(pairs)))
+    if pins.unread:
+        said.append(t("gates.environment.unread", lines=_some(pins.unread)))
     inputs = {
         "missing": pins.missing,
         "other": pins.other,
         "python": pins.python,
         "than_holder": pins.than_holder,
+        "unread": pins.unread,
     }
     if not said:
         said.append(t(f"gates.environment.fits{'_alone' if evidence.holder is None else ''}"))
-    elif not failed:
+    elif not failed and not pins.unread:
         said.insert(0, t("gates.environment.importable"))
-    return Verdict(Status.FAIL if failed else Status.PASS, " ".join(said), inputs)
+    status = Status.FAIL if failed else Status.UNKNOWN if pins.unread else Status.PASS
+    return Verdict(status, " ".join(said), inputs)
 
 
 def _than(name: str, theirs: str, ours: str) -> str:

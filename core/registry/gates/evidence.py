@@ -20,7 +20,8 @@ class Side:
     trained_at: datetime | None
     """When its run ended, or began where it did not end."""
     metrics: Mapping[str, float | None] = field(default_factory=dict)
-    """Last values; None for NaN."""
+    """Last values of the model itself, and those of its run that no other model of the run may
+    have; None for NaN."""
     replicates: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     """Metric → values of runs that repeat this one (the same params but the seed), its own first;
     only where there are at least two."""
@@ -74,6 +75,9 @@ class Pins:
     """(the model's, the interpreter's) where major.minor differ."""
     than_holder: tuple[tuple[str, str, str], ...] = ()
     """(package, the holder's pin, this one's pin) where they differ; "" for none."""
+    unread: tuple[str, ...] = ()
+    """Lines of which nobody can tell what they need, shortened: addresses, other files, what is no
+    requirement."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +107,7 @@ class Evidence:
     """The same over the files' paths and sizes alone."""
     compared: str = ""
     """Before a change is applied: ``content`` or ``listing``, by what the artifacts were compared
-    with those that were approved; "" else."""
+    with those that were approved; "" where nothing was compared."""
     notes: Mapping[str, str] = field(default_factory=dict)
     """Part → where it is not all that there is, in plain words, such as a search that was cut."""
     missing: Mapping[str, str] = field(default_factory=dict)

@@ -50,7 +50,9 @@ def _pins(data: Mapping[str, Any]) -> Pins:
         found[name] = tuple(tuple(row) for row in found.get(name, ()))
     if found.get("python") is not None:
         found["python"] = tuple(found["python"])
-    return Pins(**{**found, "missing": tuple(found.get("missing", ()))})
+    for name in ("missing", "unread"):
+        found[name] = tuple(found.get(name, ()))
+    return Pins(**found)
 
 
 def _known(noun: type, data: Mapping[str, Any]) -> dict[str, Any]:
