@@ -137,8 +137,8 @@ def _moment(stored: object) -> datetime:
         return datetime.fromtimestamp(0, UTC)
 
 
-def _rows(ledger: Ledger) -> sa.Select[Any]:
-    """All rows, read so that no value in them fails: SQLite keeps any in any column."""
+def stored(ledger: Ledger) -> sa.Select[Any]:
+    """All rows for ``line_of``, read so that no value fails: SQLite keeps any in any column."""
     c = table.c
     lite = ledger.engine.dialect.name == "sqlite"
     body = sa.cast(c.body, sa.LargeBinary).label("body") if lite else c.body
@@ -173,7 +173,7 @@ def head(ledger: Ledger) -> Head | None:
 def line(ledger: Ledger, number: int) -> Line | None:
     """One line by its number; None where there is none."""
     with ledger.transaction(t("record.reading")) as connection:
-        row = connection.execute(_rows(ledger).where(table.c.number == number)).first()
+        row = connection.execute(stored(ledger).where(table.c.number == number)).first()
     return line_of(row) if row else None
 
 
@@ -214,7 +214,7 @@ def lines(
         offset: leave out so many at the beginning.
         wanted: which lines (``Wanted``).
     """
-    query = _rows(ledger).where(*_conditions(ledger, wanted))
+    query = stored(ledger).where(*_conditions(ledger, wanted))
     if after is not None:
         query = query.where(table.c.number > after)
     order = table.c.number.desc() if newest_first else table.c.number.asc()

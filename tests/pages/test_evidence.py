@@ -4,10 +4,13 @@ import getpass
 from dataclasses import replace
 
 import pytest
+import sqlalchemy as sa
 from streamlit.testing.v1 import AppTest
 
 from core.errors import ServerSlow
 from core.ledger import chain
+from core.ledger.schema import record
+from core.ledger.schema import requests as request_table
 from core.lifecycle.deck import Deck
 from core.lifecycle.desk_keeper import carry_out
 from core.people import Actor, Everything, Permission
@@ -15,8 +18,10 @@ from core.registry import requests
 from core.registry.gates.evidence_json import as_json, from_json
 from core.registry.requests import Checked, Request, State
 from core.registry.transitions import read_state
+from core.ui.evidence import look
 from tests.pages.asked import ANNA, RULES, asks, checks, read, visit_as, wine
 from tests.pages.conftest import HOSTILE, Open, Store, markdown_of
+from tests.tampering import allow_changes
 
 ME = getpass.getuser()
 MAX = Actor("max", kind="mlflow")
@@ -340,9 +345,69 @@ class TestSaved:
         assert name.decode() == f"wine-v2-Production-{asked.id[:8]}.html"
         assert "Better on wet days." in text
         assert "accuracy 0.930 against 0.910 in Production" in text
+        assert "This is not what was checked" not in text
         for line in chain.lines(here.ledger, request_id=asked.id):
             assert line.hash in text
         head = chain.head(here.ledger)
         assert head is not None
         assert head.hash in text
         assert ANNA.name in text
+
+    def test_evidence_that_was_changed_after_the_check_is_said_on_the_page_and_in_the_file(
+        self, here: Deck, open_page: Open, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        made: list[bytes] = []
+        button = "core.ui.evidence.saved.st.download_button"
+        monkeypatch.setattr(button, lambda _, data, **_more: made.append(data()))
+        asked = checks(here, asks(here))
+        forge(here, asked)
+        app = open_page("evidence", request=asked.id)
+        assert not app.exception
+        (line,) = chain.lines(here.ledger, request_id=asked.id, action="request.checked")
+        said = f"is not what line {line.number} of the record says was found"
+        assert said in str([error.value for error in app.error])
+        assert said in made[0].decode()
+        assert "0.999" in made[0].decode()
+        checks(here, requests.recheck(here.desk, asked.id))
+        assert not open_page("evidence", request=asked.id).error
+
+    def test_a_check_whose_line_was_changed_is_said_and_one_from_before_is_not(
+        self, here: Deck, open_page: Open
+    ) -> None:
+        asked = checks(here, asks(here))
+        (line,) = chain.lines(here.ledger, request_id=asked.id, action="request.checked")
+        allow_changes(here.ledger)
+        change_line(here, line.number, body="{}")
+        assert open_page("evidence", request=asked.id).error
+        details = {k: v for k, v in line.entry.details.items() if k != "frozen"}
+        body = chain.canonical(line.at, replace(line.entry, details=details))
+        hashed = chain.link(line.number, line.previous, body)
+        change_line(here, line.number, body=body, hash=hashed)
+        forge(here, asked)
+        assert not open_page("evidence", request=asked.id).error
+
+    def test_of_many_lines_the_newest_are_told(
+        self, here: Deck, open_page: Open, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setitem(look.__globals__, "_MOST_LINES", 3)
+        asked = checks(here, asks(here, comment="The oldest."))
+        for words in ("First.", "Second.", "Third."):
+            requests.comment(here.desk, asked.id, words)
+        text = read(open_page("evidence", request=asked.id))
+        assert text.index("Second.") < text.index("Third.")
+        assert "The newest 3 of 5 lines" in text
+
+
+def forge(here: Deck, request: Request) -> None:
+    """Change a number that was decided on, in the ledger's database."""
+    with here.ledger.transaction("test") as connection:
+        where = request_table.c.id == request.id
+        (kept,) = connection.execute(sa.select(request_table.c.evidence).where(where)).one()
+        kept["challenger"]["metrics"]["accuracy"] = 0.999
+        connection.execute(request_table.update().where(where).values(evidence=kept))
+
+
+def change_line(here: Deck, number: int, **values: str) -> None:
+    """Change a line of the record, past its guards."""
+    with here.ledger.transaction("test") as connection:
+        connection.execute(record.update().where(record.c.number == number).values(**values))

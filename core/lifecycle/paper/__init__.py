@@ -51,6 +51,10 @@ class Paper:
     """The viewer's time zone."""
     curves: Mapping[str, pictures.Curves]
     """Metric → its curves, for those that have some."""
+    contradicted: int | None = None
+    """The line about the request's check that says that what it holds was changed since."""
+    lines_in_all: int = 0
+    """How many lines belong to the request; 0 where all of them are here."""
 
 
 def document(paper: Paper) -> str:
@@ -62,6 +66,7 @@ def document(paper: Paper) -> str:
         el("p", t("evidence_page.file.kicker"), class_="kicker"),
         el("h1", title),
         el("p", said, class_="said"),
+        *_contradiction(paper),
         _facts(paper),
         *_section("metrics", _metrics(paper)),
         *_section("differences", _differences(paper)),
@@ -79,6 +84,13 @@ def _section(name: str, inner: Sequence[Html]) -> list[Html]:
     if not inner:
         return []
     return [el("section", el("h2", t(f"evidence_page.section.{name}")), *inner)]
+
+
+def _contradiction(paper: Paper) -> list[Html]:
+    if paper.contradicted is None:
+        return []
+    words = t("record.frozen.differs", number=paper.contradicted)
+    return [el("p", el("strong", f"{t('record.frozen.title')}. {words}"))]
 
 
 def _facts(paper: Paper) -> Html:
@@ -201,6 +213,9 @@ def _proof(paper: Paper) -> list[Html]:
     if not paper.lines:
         return [el("p", t("evidence_page.proof.none"))]
     made = [el("p", t("evidence_page.proof.about"))]
+    if paper.lines_in_all > len(paper.lines):
+        said = t("record.newest", n=len(paper.lines), total=paper.lines_in_all)
+        made.append(el("p", said))
     if paper.head is not None:
         number, hash_ = paper.head
         said = t("evidence_page.proof.head", n=number, when=_at(paper, paper.made_at))

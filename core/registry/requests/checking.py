@@ -10,6 +10,7 @@ from core.registry.desk import Desk
 from core.registry.requests import rows
 from core.registry.requests.acting import acting, entry
 from core.registry.requests.binding import binding
+from core.registry.requests.frozen import CHECKED, fingerprint
 from core.registry.requests.may import after_check, counted
 from core.registry.requests.nouns import OPEN, Checked, Kind, Request, State
 from core.texts import t
@@ -57,8 +58,9 @@ def checked(ledger: Ledger, request_id: str, found: Checked) -> Request:
             "gates": dict(found.bound.gates),
             "steps": [step.sentence for step in found.steps],
             "forgotten": [d.actor for d in stale],
+            "frozen": fingerprint(connection, request_id),
         }
-        line = entry(frozen, "request.checked", WORKER, "worker", "", "worker", details)
+        line = entry(frozen, CHECKED, WORKER, "worker", "", "worker", details)
         append(connection, line)
     return rows.get(ledger, request_id)
 

@@ -24,6 +24,14 @@ def head(found: Look) -> None:
     approvals.style()
     parts.title(safe(brief.title(request), 160), "balance")
     st.markdown(f"##### {safe(brief.sentence(request, found.evidence))}")
+    if found.contradicted is not None:
+        st.error(
+            t("record.frozen.differs", number=found.contradicted),
+            title=t("record.frozen.title"),
+            icon=":material/gpp_bad:",
+        )
+    if found.lines_in_all > len(found.lines):
+        st.caption(t("record.newest", n=len(found.lines), total=found.lines_in_all))
     _strip(request)
     for one in request.decisions:
         if one.choice is Choice.BREAK_GLASS:

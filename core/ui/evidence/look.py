@@ -14,6 +14,7 @@ from core.lifecycle import brief
 from core.registry.gates import Evidence, Result
 from core.registry.gates.evidence_json import from_json
 from core.registry.requests import Request, Rights, get, may
+from core.registry.requests.frozen import contradicted
 from core.runs import directions
 from core.runs.directions import Direction
 from core.texts import t
@@ -31,7 +32,10 @@ class Look:
     evidence: Evidence | None
     rights: Rights
     lines: tuple[Line, ...]
-    """Of the record that belong to it, oldest first."""
+    """Of the record that belong to it, oldest first; the newest where there are many."""
+    lines_in_all: int
+    contradicted: int | None
+    """The line about its check that says that what the request holds was changed since."""
 
     @cached_property
     def metrics(self) -> tuple[brief.Metric, ...]:
@@ -57,9 +61,14 @@ def look(request_id: str) -> Look:
         raise NotFound(t("requests.gone"), t("requests.gone_next"))
     desk = deck().desk
     request = get(desk, request_id)
-    lines = chain.lines(desk.ledger, request_id=request_id, newest_first=False, limit=_MOST_LINES)
+    lines = chain.lines(desk.ledger, request_id=request_id, limit=_MOST_LINES)
+    in_all = len(lines)
+    if in_all == _MOST_LINES:
+        in_all = chain.count(desk.ledger, request_id=request_id)
     evidence = from_json(request.evidence) if request.evidence else None
-    return Look(request, evidence, may(desk, request), tuple(lines))
+    contradiction = contradicted(desk.ledger, request_id)
+    rights = may(desk, request)
+    return Look(request, evidence, rights, tuple(reversed(lines)), in_all, contradiction)
 
 
 _MOST_LINES = 1_000

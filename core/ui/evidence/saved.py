@@ -32,6 +32,8 @@ def save(found: Look, curves: Mapping[str, Curves]) -> None:
                 evidence=found.evidence,
                 metrics=found.metrics,
                 lines=found.lines,
+                lines_in_all=found.lines_in_all,
+                contradicted=found.contradicted,
                 head=(head.count, head.hash) if head else None,
                 address=f"{address}/evidence?request={found.request.id}" if address else "",
                 made_by=who,
