@@ -1,12 +1,13 @@
 """Versions that runs and training jobs make: many at once, and who made them."""
 
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 
 from core.errors import InvalidInput, NotFound
 from core.lifecycle.deck import Deck
 from core.mlflow_api import Mlflow
 from core.mlflow_api.ids import new_model_name
-from core.mlflow_api.nouns import Run
+from core.mlflow_api.nouns import LoggedModel, Run
 from core.people import Actor
 from core.registry.desk import Desk
 from core.registry.origin import note_registered, registrant
@@ -15,6 +16,8 @@ from core.runs.work import Outcome, Work
 from core.texts import t
 from core.training import jobs
 from core.training.jobs import Job
+
+_NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 def promoting(
@@ -52,12 +55,36 @@ def newest_model(mlflow: Mlflow, run: Run) -> str:
     Raises:
         NotFound: it logged none.
     """
-    if run.logged_models:
-        return source_of_model(run.logged_models[-1])
+    last = last_logged(run, mlflow.tracking.logged_model)
+    if last is not None:
+        return source_of_model(last)
     found = folders(mlflow, run)
     if not found:
         raise NotFound(t("experiments.bulk.no_model"), t("experiments.bulk.no_model_next"))
     return source_of_folder(run.id, found[-1])
+
+
+def last_logged(run: Run, read: Callable[[str], LoggedModel]) -> str | None:
+    """The id of the model that a run logged last: by step, of the same step by its creation.
+
+    Args:
+        read: gives a logged model; asked only where several have the last step.
+
+    Raises:
+        NotFound: all of those are gone.
+    """
+    ids = run.last_models
+    if len(ids) < 2:
+        return ids[0] if ids else None
+    found, gone = [], None
+    for model_id in ids:
+        try:
+            found.append(read(model_id))
+        except NotFound as error:
+            gone = error
+    if not found and gone is not None:
+        raise gone
+    return max(found, key=lambda m: (m.created_at or _NEVER, m.id)).id
 
 
 def note_trained(deck: Deck, job: Job) -> None:

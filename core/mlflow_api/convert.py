@@ -55,6 +55,7 @@ def run(entity: Any) -> Run:
         raise OddReply("a run without an id")
     inputs = entity.inputs.dataset_inputs if entity.inputs else []
     outputs = getattr(entity, "outputs", None)
+    logged = _by_step(outputs.model_outputs if outputs else [])
     tags = dict(data.tags)
     return Run(
         id=info.run_id,
@@ -70,8 +71,18 @@ def run(entity: Any) -> Run:
         metrics=dict(data.metrics),
         tags=tags,
         inputs=tuple(_dataset(i) for i in inputs),
-        logged_models=tuple(o.model_id for o in outputs.model_outputs) if outputs else (),
+        logged_models=tuple(logged),
+        logged_steps=tuple(logged.values()),
     )
+
+
+def _by_step(outputs: Any) -> dict[str, int]:
+    """Logged model → the last step at which it was logged, in that order, which MLflow's is not."""
+    found: dict[str, int] = {}
+    for output in sorted(outputs, key=lambda o: int(o.step or 0)):
+        found.pop(output.model_id, None)
+        found[output.model_id] = int(output.step or 0)
+    return found
 
 
 def _dataset(entity: Any) -> DatasetInput:
@@ -138,13 +149,16 @@ def model_version(entity: Any, aliases: dict[str, int]) -> ModelVersion:
 
 def logged_model(entity: Any) -> LoggedModel:
     """One logged model with its last metrics and its params."""
+    # MLflow gives every value that was logged, in no order.
+    metrics = sorted(entity.metrics or [], key=lambda m: (m.step, m.timestamp, m.value))
     return LoggedModel(
         id=entity.model_id,
         name=entity.name or "",
         run_id=entity.source_run_id or None,
         location=entity.artifact_location or "",
-        metrics={m.key: float(m.value) for m in entity.metrics or []},
+        metrics={m.key: float(m.value) for m in metrics},
         params=dict(entity.params or {}),
+        created_at=moment(entity.creation_timestamp),
     )
 
 

@@ -52,7 +52,17 @@ class Run:
     tags: Mapping[str, str]
     inputs: tuple[DatasetInput, ...] = ()
     logged_models: tuple[str, ...] = ()
-    """Ids (``m-…``) of the models that the run logged."""
+    """Ids (``m-…``) of the models that the run logged, by step."""
+    logged_steps: tuple[int, ...] = ()
+    """The step at which each of them was logged last."""
+
+    @property
+    def last_models(self) -> tuple[str, ...]:
+        """Those of the logged models with the last step: which of several came last is not told
+        here."""
+        last = max(self.logged_steps, default=0)
+        steps = zip(self.logged_models, self.logged_steps, strict=True)
+        return tuple(model_id for model_id, step in steps if step == last)
 
     @property
     def parent_id(self) -> str | None:
@@ -107,6 +117,12 @@ class RegisteredModel:
     """The newest version in each MLflow stage."""
 
 
+def logged_model_of(source: str) -> str | None:
+    """The id of the logged model that a version's source names; None where it names none."""
+    rest = source.removeprefix("models:/")
+    return rest if rest != source and rest.startswith("m-") else None
+
+
 @dataclass(frozen=True)
 class ModelVersion:
     """A version of a registered model."""
@@ -127,8 +143,7 @@ class ModelVersion:
     @property
     def logged_model_id(self) -> str | None:
         """The logged model it was made from (``m-…``), where MLflow knows one."""
-        rest = self.source.removeprefix("models:/")
-        return rest if rest != self.source and rest.startswith("m-") else None
+        return logged_model_of(self.source)
 
     @property
     def uri(self) -> str:
@@ -146,6 +161,7 @@ class LoggedModel:
     location: str
     metrics: Mapping[str, float]
     params: Mapping[str, str]
+    created_at: datetime | None = None
 
 
 @dataclass(frozen=True)

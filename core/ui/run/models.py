@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from core import formats
+from core.lifecycle.promotion import last_logged
 from core.mlflow_api.nouns import ModelInfo, ModelVersion, Run
 from core.registry.register import folders, register, source_of_folder, source_of_model
 from core.runs.histories import ENDED
@@ -42,8 +43,9 @@ def of(run: Run) -> list[Model]:
 
 def last(run: Run) -> Model | None:
     """The model logged last; folders are looked for only where no model was logged."""
-    if run.logged_models:
-        return _logged(run.logged_models[-1])
+    logged = last_logged(run, artifacts.logged_model)
+    if logged is not None:
+        return _logged(logged)
     return next(iter(of(run)), None)
 
 
