@@ -1,7 +1,7 @@
 """Promotion requests on real stores: asked, checked, decided, carried out once."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from core.errors import Busy, Conflict, InvalidInput, NotAllowed, NotFound, OutcomeUnknown
-from core.ledger import Ledger, leases, new_id, now
+from core.ledger import Ledger, chain, leases, new_id, now
 from core.ledger.schema import decisions, record, transitions
 from core.ledger.schema import requests as request_table
 from core.lifecycle.deck import Deck
@@ -581,6 +581,91 @@ def test_a_model_that_is_taken_leaves_the_request_approved(
     assert [d.used_by for d in again.decisions] == [None]
     leases.give_back(ben.ledger, taken)
     assert carry_out(ben, again).complete
+
+
+def test_to_what_could_not_be_hashed_no_approval_is_bound(
+    anna: Desk, ben: Desk, model: str
+) -> None:
+    def unread(request: Request) -> Any:
+        found = cheap_check(anna)(request)
+        return replace(found, bound=replace(found.bound, digest="", digest_of=""))
+
+    request = asked(anna, model, 1)
+    request = requests.checked(anna.ledger, request.id, unread(request))
+    assert request.state is State.BLOCKED
+    assert "could not be read" in request.message
+    with pytest.raises(Conflict):
+        approved(ben, request)
+    requests.recheck(anna, request.id)
+    again = requests.checked(anna.ledger, request.id, cheap_check(anna)(request))
+    assert (again.state, again.message) == (State.WAITING, "")
+    # What only leaves the ladder may be gone already.
+    edda = replace(anna, actor=Actor("edda", "oidc"), permissions=Rights({"edda": Permission.EDIT}))
+    leaving = asked(edda, model, 2, "Archived")
+    leaving = requests.checked(anna.ledger, leaving.id, unread(leaving))
+    assert leaving.state is not State.BLOCKED
+
+
+def test_what_is_overdue_stands_in_nobodys_way(anna: Desk, model: str) -> None:
+    old = waiting(anna, model, 1)
+    age(anna.ledger, old)
+    new = asked(anna, model, 1)
+    assert requests.get(anna, old.id).state is State.EXPIRED
+    assert new.state is State.CHECKING
+
+
+def test_a_rollback_that_is_checked_again_keeps_the_approval_of_whoever_asked(
+    deck: Deck, model: str
+) -> None:
+    rules = production(
+        decide=("ben", "carl"), approvals=2, unknown_registrant=UnknownRegistrant.ALLOW
+    )
+    anna, ben = person(deck, "anna", FREE), person(deck, "ben", rules)
+    for version in (1, 2):
+        promote(anna, person(deck, "carl", FREE), model, version)
+    request = requests.roll_back(ben, model, "Production")
+    first = cheap_check(ben, ("age", "warn", Status.PASS))(request)
+    request = requests.checked(ben.ledger, request.id, first)
+    requests.recheck(ben, request.id)
+    later = cheap_check(ben, ("age", "warn", Status.FAIL))(request)
+    request = requests.checked(ben.ledger, request.id, later)
+    assert [d.actor for d in request.decisions] == ["ben"]
+    assert approved(person(deck, "carl", rules), request).state is State.APPROVED
+
+
+def test_what_was_compared_just_before_stands_in_the_record(
+    anna: Desk, ben: Desk, model: str
+) -> None:
+    request = approved(ben, waiting(anna, model, 1))
+    with anna.ledger.transaction("as if hashed") as connection:
+        assert request.bound is not None
+        bound = {**asdict(request.bound), "digest_of": "content"}
+        connection.execute(request_table.update().values(bound=bound))
+        fingerprint = binding(replace(request, bound=replace(request.bound, digest_of="content")))
+        connection.execute(decisions.update().values(binding=fingerprint))
+
+    def too_large(found: Request) -> Any:
+        seen = cheap_check(ben)(found)
+        same = replace(seen.bound, digest_of="content")
+        return replace(seen, bound=same, evidence={"compared": "listing"})
+
+    requests.carry_out(ben, request.id, too_large)
+    done = requests.get(ben, request.id)
+    assert "names and sizes were compared" in done.message
+    (line,) = chain.lines(ben.ledger, request_id=request.id, action="request.done")
+    assert line.entry.details["compared"] == "listing"
+
+
+def test_whoever_comes_second_is_told_that_it_was_done(anna: Desk, ben: Desk, model: str) -> None:
+    request = approved(ben, waiting(anna, model, 1))
+
+    def overtaken(found: Request) -> Any:
+        carry_out(ben, request)  # the worker, while the page still looked
+        return cheap_check(ben)(found)
+
+    with pytest.raises(Conflict, match="Somebody else was quicker: this request is done"):
+        requests.carry_out(ben, request.id, overtaken)
+    assert requests.get(ben, request.id).state is State.DONE
 
 
 def forge_approved(desk: Desk, request: Request) -> None:

@@ -133,6 +133,54 @@ def test_the_rules_of_the_rung_that_is_left_hold_too() -> None:
     assert needed(back, None, "mlflow") == 1
 
 
+SCIENTISTS = Policy(decide=("group:scientists",), approvals=2)
+MANAGERS = Policy(
+    decide=("group:managers",), approvals=1, unknown_registrant=UnknownRegistrant.BLOCK
+)
+BOTH = Rules(rules=(Rule("*", "Staging", SCIENTISTS), Rule("*", "Production", MANAGERS)))
+
+
+def test_on_the_way_up_the_rung_that_is_reached_decides() -> None:
+    assert policy_for(BOTH, "wine", "Staging", "Production", Kind.MOVE) == MANAGERS
+    assert policy_for(BOTH, "wine", "Archived", "Production", Kind.MOVE) == MANAGERS
+
+
+@pytest.mark.parametrize("reached", ["Staging", "Archived", "None"])
+def test_on_the_way_down_those_decide_who_decided_on_the_way_up(reached: str) -> None:
+    down = policy_for(BOTH, "wine", "Production", reached, Kind.MOVE)
+    assert down.decide == MANAGERS.decide
+    assert down.approvals == (2 if reached == "Staging" else 1)
+
+
+def test_a_rung_that_asks_nobody_is_no_way_round_the_one_that_is_left() -> None:
+    rules = Rules(rules=(Rule("*", "Staging", SCIENTISTS),))
+    up = policy_for(rules, "wine", "Staging", "Production", Kind.MOVE)
+    assert (up.decide, up.approvals) == (SCIENTISTS.decide, 2)
+
+
+def test_an_approval_of_somebody_who_decides_no_longer_does_not_count() -> None:
+    mine = binding(REQUEST)
+    given = (
+        Decision("ben", Choice.APPROVE, "", NOW, binding=mine),
+        Decision("emil", Choice.APPROVE, "", NOW, binding=mine),
+        Decision("root", Choice.BREAK_GLASS, "", NOW, binding=mine),
+    )
+    request = replace(REQUEST, decisions=given)
+
+    def holding(policy: Policy, rules: Rules) -> list[str]:
+        return [d.actor for d in counted(request, mine, policy, rules)]
+
+    listed = Rules(groups={"managers": ("emil",)})
+    assert holding(POLICY, listed) == ["ben", "emil", "root"]
+    assert holding(replace(POLICY, decide=("group:managers",)), listed) == ["emil", "root"]
+    assert holding(POLICY, Rules(groups={"managers": ()})) == ["ben", "root"]
+    # Who is in a group of the provider's is not known of those who are away.
+    assert holding(POLICY, Rules()) == ["ben", "emil", "root"]
+    alone = replace(request, requester_kind="local")
+    nobody = replace(POLICY, decide=())
+    assert len(counted(alone, mine, nobody, listed)) == 3
+
+
 def test_states_after_a_check_and_after_a_decision() -> None:
     assert after_check(REQUEST, False, 0, 1) is State.WAITING
     assert after_check(REQUEST, True, 0, 1) is State.BLOCKED

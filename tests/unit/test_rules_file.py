@@ -353,3 +353,32 @@ def test_the_administrators_own_gates_may_be_named_and_their_faults_are_told_too
     found = check(load(environment(tmp_path)))
     assert found.rules is None
     assert ["bad.py" in found.faults[0], "rulez" in found.faults[1]] == [True, True]
+
+
+SHARED = """\
+ladder:
+  rungs:
+    - {name: None, stage: None}
+    - {name: Shadow, stage: Production, alias: shadow, exclusive: true}
+    - {name: Production, stage: Production, alias: champion, exclusive: true}
+    - {name: Archived, stage: Archived}
+rules:
+  - {models: "*", rung: Production, decide: [ben, carl], approvals: 1}
+"""
+
+
+def test_a_rung_that_shares_a_stage_and_asks_fewer_is_warned_of() -> None:
+    found = read_rules(SHARED.encode(), "desk.yaml", "mlflow")
+    (warning,) = found.warnings
+    assert "Production and Shadow share MLflow's stage Production" in warning
+    apart = SHARED.replace("name: Shadow, stage: Production", "name: Shadow, stage: None")
+    assert read_rules(apart.encode(), "desk.yaml", "mlflow").warnings == ()
+
+
+def test_one_more_approver_than_there_can_be_is_warned_of() -> None:
+    text = SHARED.replace("stage: Production, alias: shadow", "stage: None, alias: shadow")
+    alone = text.replace("[ben, carl]", "[ben]")
+    (warning,) = read_rules(alone.encode(), "desk.yaml", "mlflow").warnings
+    assert "2 must approve, and only 1 may decide" in warning
+    said = alone.replace("approvals: 1", "approvals: 1, unknown_registrant: block")
+    assert read_rules(said.encode(), "desk.yaml", "mlflow").warnings == ()
