@@ -24,7 +24,6 @@ with top, errors.part():  # what runs is known also while MLflow is away
             "overview", lambda: overview(here.mlflow, mirror(), at_work, here.rules.ladder)
         )
     if found.untouched and not at_work.open_jobs and not st.session_state.get("welcomed"):
-        st.session_state["welcomed"] = True  # once: whoever leaves the welcome page stays on Home
         go("welcome")
     home.counts(found, at_work)
     with left:

@@ -7,6 +7,7 @@ from core.texts import t
 from core.ui import parts, welcome
 from core.ui.deck import deck
 
+st.session_state["welcomed"] = True  # whoever leaves this page for Home stays there
 here = deck()
 parts.title(t("welcome.title"), "waving_hand", t("welcome.caption"))
 left, right = st.columns(2, gap="large")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tests import browser_setup
+from tests import browser_setup, empty_store
 from tests.servers import OURS, AccountsServer, MlflowServer, Postgres
 
 # The same examples on every machine, however slow: a test that fails must fail for everybody.
@@ -28,6 +28,13 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     monkeypatch.setenv("MODELDECK_HOME", str(folder))
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_stores() -> Iterator[None]:
+    """New SQLite stores of this process are copies of one that MLflow made."""
+    with empty_store.copied():
+        yield
 
 
 @pytest.fixture(scope="session")

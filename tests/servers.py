@@ -27,6 +27,7 @@ import psutil
 import psycopg
 from psycopg import sql
 
+from tests import empty_store
 from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -251,6 +252,8 @@ class MlflowServer(Server):
         # By default a server answers to no other loopback address than 127.0.0.1.
         command += ["--allowed-hosts", f"{self.host}:{self.port},localhost:*,127.0.0.1:*"]
         command += self.options
+        if self.backend_uri.startswith("sqlite:///"):
+            empty_store.copy_to(Path(self.backend_uri.removeprefix("sqlite:///")))
         quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
         self.launch(command, clean_environment(quiet | self.environment), cwd=self.folder)
         self.wait_for(f"{self.url}/health")
