@@ -4,12 +4,12 @@ them do."""
 import stat
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 from core.errors import NotAllowed
 from core.people import Actor
+from core.people.patterns import fits
 from core.people.permissions import Permission
 from core.settings import BadSetting, Settings
 from core.texts import t
@@ -113,8 +113,6 @@ def level_on(granted: Granted, actor: Actor, name: str) -> Permission:
         return Permission.MANAGE
     mine = {"everyone", actor.name, *(f"group:{group}" for group in actor.groups)}
     levels = [
-        Permission[level]
-        for who, pattern, level in granted
-        if who in mine and fnmatchcase(name, pattern)
+        Permission[level] for who, pattern, level in granted if who in mine and fits(pattern, name)
     ]
     return max(levels, default=Permission.NONE)

@@ -3,15 +3,14 @@
 They are read from a YAML file (``core.registry.rules_file``); without one, ``RULES`` holds.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
-from functools import cache
 from typing import Any
 
 from core.people import Actor
+from core.people.patterns import fits
 from core.registry.gates import Gate, all_gates
 from core.registry.ladder import LADDER, Ladder
 
@@ -87,7 +86,7 @@ class Rule:
     """A policy with the models and the rung for which it holds."""
 
     models: str
-    """A pattern with ``*`` and ``?``, in MLflow's case; see ``fits``."""
+    """A pattern with ``*`` and ``?``, in MLflow's case; see ``core.people.patterns``."""
     rung: str
     policy: Policy
     line: int | None = None
@@ -124,18 +123,6 @@ class Rules:
     def groups_of(self, name: str) -> frozenset[str]:
         """The groups that the file puts a person in."""
         return frozenset(group for group, members in self.groups.items() if name in members)
-
-
-def fits(pattern: str, model: str) -> bool:
-    """Whether a pattern fits a model's name: ``*`` stands for any text, ``?`` for one character,
-    and everything else, brackets too, for itself."""
-    return _expression(pattern).fullmatch(model) is not None
-
-
-@cache
-def _expression(pattern: str) -> re.Pattern[str]:
-    parts = {"*": ".*", "?": "."}
-    return re.compile("".join(parts.get(c, re.escape(c)) for c in pattern), re.DOTALL)
 
 
 def names(listed: tuple[str, ...], actor: Actor) -> bool:

@@ -29,6 +29,7 @@ GRANTED = (
     ("group:churn", "churn-*", "EDIT"),
     ("boss@x.example", "*", "MANAGE"),
     ("everyone", "open-*", "READ"),
+    ("group:churn", "eu[1]", "USE"),
 )
 MEMBER = Actor("ann@x.example", "oidc", frozenset({"churn"}))
 NOBODY = Actor("eve@x.example", "oidc")
@@ -76,6 +77,8 @@ def test_groups_and_the_age_of_a_sign_in() -> None:
         (MEMBER, "churn-a", Permission.EDIT),
         (MEMBER, "open-b", Permission.READ),
         (MEMBER, "other", Permission.NONE),
+        (MEMBER, "eu[1]", Permission.USE),  # brackets stand for themselves, as in the rules
+        (MEMBER, "eu1", Permission.NONE),
         (NOBODY, "churn-a", Permission.NONE),
         (NOBODY, "open-b", Permission.READ),
         (Actor("boss@x.example", "oidc"), "other", Permission.MANAGE),

@@ -8,8 +8,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from core.people import Actor
+from core.people.patterns import fits
 from core.registry.marked import MOST_BYTES
-from core.registry.policy import RULES, Rule, Rules, UnknownRegistrant, fits
+from core.registry.policy import RULES, Rule, Rules, UnknownRegistrant
 from core.registry.rules_file import check, covers, load_rules, read_rules
 from core.settings import BadSetting, load
 
