@@ -14,13 +14,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from core import logs
 from core.errors import NotAllowed
 from core.settings import BadSetting, Settings
 from core.texts import t
+
+if TYPE_CHECKING:
+    from requests import Session
 
 IN_ENVIRONMENT = (
     "MLFLOW_TRACKING_USERNAME",
@@ -85,15 +90,32 @@ def register() -> None:
                 return {"Authorization": credential.header} if credential else {}
 
         registry._request_header_provider_registry.register(Provider)  # noqa: SLF001
+        _keep_no_cookies()
         _registered.append(Provider)
 
 
+def _keep_no_cookies() -> None:
+    """Have MLflow's client keep no cookies: all persons share the sessions that it caches."""
+    from mlflow.utils import request_utils
+
+    opened = request_utils._cached_get_request_session  # noqa: SLF001
+
+    def session(*args: Any, **more: Any) -> "Session":
+        made: Session = opened(*args, **more)
+        made.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
+        return made
+
+    request_utils._cached_get_request_session = session  # type: ignore[assignment]  # noqa: SLF001
+
+
 def refuse_others() -> None:
-    """Refuse to go on where MLflow's client would take a credential from elsewhere.
+    """Refuse to go on where MLflow's client would take a credential from elsewhere, and keep it
+    from looking into ``~/.netrc``, whose password would go instead of the call's own.
 
     Raises:
         NotAllowed: the environment holds one, or MLflow's own file of this machine's user.
     """
+    os.environ["NETRC"] = os.devnull
     found = next((name for name in IN_ENVIRONMENT if os.environ.get(name)), "")
     if not found and (file := Path("~/.mlflow/credentials").expanduser()).exists():
         found = str(file)

@@ -130,6 +130,9 @@ class SignIn:
         except DeckError as error:
             _take_back(counted)
             return t("signin.away", why=error.title)
+        # Whatever else gave a credential on the way, it vouches for nobody who is typed here.
+        if account.name.casefold() != name.casefold():
+            return t("signin.wrong")
         self._names.forget(name.casefold())
         self._addresses.take_back(address)
         return account, credential

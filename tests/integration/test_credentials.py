@@ -1,33 +1,42 @@
 """Calls to a real MLflow server with accounts: each carries one person's credential, or none."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from socket import socket
 
 import pytest
+from requests import Session
 
 from core.errors import NotAllowed, SignedOut
 from core.mlflow_api import Mlflow, connect, credentials
 from core.mlflow_api.credentials import Credential
 from core.settings import load
+from tests.faults import FaultProxy
 from tests.servers import AccountsServer
 from tests.soak import identity
 from tests.waiting import until
 
 
+def opened(home: Path, url: str) -> Mlflow:
+    """A server with accounts, asked by nobody yet."""
+    return connect(
+        load(
+            {
+                "MODELDECK_HOME": str(home),
+                "MLFLOW_TRACKING_URI": url,
+                "MODELDECK_IDENTITY": "mlflow",
+                "MODELDECK_METADATA_DEADLINE": "30",
+            }
+        )
+    )
+
+
 @pytest.fixture
 def server(accounts_server: AccountsServer, home: Path) -> Iterator[Mlflow]:
     """The server, asked by nobody yet."""
-    settings = load(
-        {
-            "MODELDECK_HOME": str(home),
-            "MLFLOW_TRACKING_URI": accounts_server.url,
-            "MODELDECK_IDENTITY": "mlflow",
-            "MODELDECK_METADATA_DEADLINE": "30",
-        }
-    )
-    made = connect(settings)
+    made = opened(home, accounts_server.url)
     yield made
     made.gateway.close()
 
@@ -80,6 +89,70 @@ def test_a_file_of_the_user_that_runs_modeldeck_is_refused(
     (tmp_path / ".mlflow" / "credentials").write_text("[mlflow]\n")
     with pytest.raises(NotAllowed, match="credentials"):
         ann.whoami()
+
+
+@pytest.fixture
+def netrc(accounts_server: AccountsServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A file of the user that runs Modeldeck, which names the administrator for the server."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("NETRC", raising=False)
+    password = accounts_server.passwords["admin"]
+    (tmp_path / ".netrc").write_text(f"machine 127.0.0.1 login admin password {password}\n")
+    (tmp_path / ".netrc").chmod(0o600)
+
+
+@pytest.mark.usefixtures("netrc")
+def test_a_netrc_file_signs_nobody_in_and_gives_nobody_anothers_rights(
+    server: Mlflow, accounts_server: AccountsServer
+) -> None:
+    for wrong in (Credential("admin", "not-the-password"), Credential("nobody", "guessed")):
+        with pytest.raises(SignedOut):
+            server.as_person(wrong).whoami()
+    ann = server.as_person(person(accounts_server, "ann"))
+    assert ann.whoami().name == "ann"
+    made = accounts_server.ask("POST", "2.0/mlflow/experiments/create", {"name": "not ann's"})
+    accounts_server.grant("ann", "experiment", made["experiment_id"], "DENY")
+    with pytest.raises(NotAllowed):
+        ann.tracking.experiment(made["experiment_id"])
+
+
+@pytest.mark.usefixtures("netrc")
+def test_the_netrc_file_would_win_without_the_guard(
+    server: Mlflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(credentials, "refuse_others", lambda: None)
+    assert server.as_person(Credential("nobody", "guessed")).whoami().name == "admin"
+
+
+class Sticky(FaultProxy):
+    """Something before the server that gives a cookie to whoever asks, and looks for it."""
+
+    cookies = 0
+
+    def _forward(
+        self, client: socket, request: bytes, reply: Callable[[bytes], None] | None
+    ) -> None:
+        self.cookies += b"\r\ncookie:" in request.lower()
+        assert reply is not None
+        given = b"\r\nSet-Cookie: who=ann; Path=/\r\n"
+        super()._forward(client, request, lambda d: reply(d.replace(b"\r\n", given, 1)))
+
+
+def test_a_cookie_that_came_for_one_person_goes_with_nobodys_call(
+    accounts_server: AccountsServer, home: Path
+) -> None:
+    with Sticky(accounts_server.url) as proxy:
+        mlflow = opened(home, proxy.url)
+        for name in ("ann", "bob", "ann"):
+            assert mlflow.as_person(person(accounts_server, name)).whoami().name == name
+        assert len(proxy.requests) == 3
+        assert proxy.cookies == 0
+        # The control: any other session would bring it along.
+        with Session() as session:
+            for _ in range(2):
+                session.get(f"{proxy.url}/health", timeout=30)
+        assert proxy.cookies == 1
+        mlflow.gateway.close()
 
 
 def test_a_wrong_password_and_a_lost_account_are_told_from_a_missing_right(

@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
+from core.mlflow_api import credentials
 from core.people.sessions import key_of
 from core.settings import Settings, load
 from core.ui import deck, signin, visit
@@ -201,6 +202,27 @@ def test_a_wrong_password_says_so_and_keeps_the_name(
     for odd in ("", "a:b", "\N{SNOWMAN}", "x" * 900):
         assert submit(client, odd, PASSWORD).status_code == 401
     assert submit(client, "rita", "").status_code == 401
+
+
+@pytest.mark.parametrize("guarded", [True, False])
+def test_a_netrc_file_of_the_server_signs_nobody_in(
+    client: Browser,
+    settings: Settings,
+    accounts_server: AccountsServer,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    guarded: bool,
+) -> None:
+    """Should anything on the way give another credential: one is still whom one typed."""
+    password = accounts_server.passwords["admin"]
+    (tmp_path / ".netrc").write_text(f"machine 127.0.0.1 login admin password {password}\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("NETRC", raising=False)
+    if not guarded:
+        monkeypatch.setattr(credentials, "refuse_others", lambda: None)
+    assert submit(client, "rita", "not-her-password").status_code == 401
+    assert submit(client, "admin", "guessed").status_code == (401 if guarded else 303)
+    assert len(visit.sessions(settings)) == (0 if guarded else 1)
 
 
 def test_a_form_of_somebody_elses_is_refused(client: Browser, settings: Settings) -> None:
