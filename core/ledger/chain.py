@@ -230,12 +230,13 @@ def count(ledger: Ledger, **wanted: Unpack[Wanted]) -> int:
         return int(connection.execute(query).scalar_one())
 
 
-def newest_of_versions(ledger: Ledger, store: str) -> dict[tuple[str, int], Head]:
-    """For each version of a store the newest line about it: (model, version) → head."""
+def newest_of_each(ledger: Ledger, store: str) -> dict[tuple[str, int | None], Head]:
+    """For each version of a store the newest line about it: (model, version) → head; without a
+    version the newest that is about the registered model alone."""
     c = table.c
     newest = (
         sa.select(sa.func.max(c.number).label("number"))
-        .where(c.store == store, c.version.is_not(None))
+        .where(c.store == store, c.model != "")
         .group_by(c.model, c.version)
         .subquery()
     )

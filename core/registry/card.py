@@ -8,12 +8,11 @@ from collections.abc import Mapping
 from datetime import date
 
 from core.errors import Conflict, InvalidInput
-from core.ledger import chain
 from core.mlflow_api import ids
 from core.mlflow_api.nouns import RegisteredModel
 from core.people import Permission
 from core.people.permissions import require_model
-from core.registry import heads
+from core.registry import edited, heads
 from core.registry.desk import Desk
 from core.texts import t
 
@@ -47,26 +46,17 @@ def write_card(desk: Desk, model: str, field: str, value: str, *, seen: str) -> 
     name, text = ids.model_name(model), checked(field, value)
     require_model(desk.permissions, desk.actor, name, Permission.EDIT)
     before = read_card(desk.mlflow.registry.model(name))[field]
-    if before == text:
-        return
-    if before != seen:
+    if before not in (seen, text):
         raise Conflict(t("card.other", field=title(field)), t("card.other_next"))
-    if text:
+    if before == text:
+        pass  # it stands there already, though perhaps not in the record
+    elif text:
         desk.service.registry.set_model_tag(name, PREFIX + field, text)
     else:
         desk.service.registry.delete_model_tag(name, PREFIX + field)
-    entry = chain.Entry(
-        "card.changed",
-        desk.actor.name,
-        desk.actor.kind,
-        "direct",
-        desk.mlflow.address,
-        name,
-        before={field: before},
-        after={field: text},
+    line = edited.note(
+        desk, "card.changed", name, None, field, seen=seen, found=before, wanted=text
     )
-    with desk.ledger.transaction(t("registry.recording")) as connection:
-        line = chain.append(connection, entry)
     heads.publish(desk, line)
 
 

@@ -7,6 +7,7 @@ which lines are only ever added.
 
 import logging
 import os
+import re
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -22,6 +23,8 @@ TAG = "modeldeck.record"
 """Key of the tag, on a version, or on the registered model where no version is concerned."""
 
 _MOST_AT_ONCE = 200
+_TORN = re.compile(r"\d+(:[0-9a-f]{0,63})?", re.ASCII)
+"""A head that breaks off before its end."""
 _log = logging.getLogger("modeldeck.record")
 
 
@@ -46,22 +49,28 @@ def publish(desk: Desk, line: Line | None) -> None:
         _log.warning("the record's head is not in MLflow: %s", error.what)
 
 
-def republish(desk: Desk, versions: Iterable[ModelVersion]) -> int:
+def republish(
+    desk: Desk, models: Iterable[RegisteredModel], versions: Iterable[ModelVersion]
+) -> int:
     """Write the heads that could not be written at their time; how many were.
 
     Args:
-        versions: all of the store, as just read.
+        models: all of the store, as just read.
+        versions: the same of theirs.
     """
-    newest = chain.newest_of_versions(desk.ledger, desk.service.address)
+    newest = chain.newest_of_each(desk.ledger, desk.service.address)
     made = 0
-    for version in versions:
-        head = newest.get((version.model, version.version))
-        text = version.tags.get(TAG)
+    places = [
+        *((model.name, None, model.tags) for model in models),
+        *((version.model, version.version, version.tags) for version in versions),
+    ]
+    for name, number, tags in places:
+        head, text = newest.get((name, number)), tags.get(TAG)
         old = parse(text, "") if text is not None else None
         if head is None or made >= _MOST_AT_ONCE or (old is not None and old.count >= head.count):
             continue
         try:
-            _to_tag(desk, version.model, version.version, text, head)
+            _to_tag(desk, name, number, text, head)
             made += 1
         except DeckError as error:
             _log.warning("the record's head is not in MLflow: %s", error.what)
@@ -89,8 +98,8 @@ def in_file(folder: Path | None, ledger: Ledger) -> tuple[Head, ...]:
         return ()
     where = t("record.where.file", name=file.name)
     text = file.read_text("utf-8", "replace")
-    # The last line may be half written: whoever wrote it was ended.
-    return tuple(parse(row, where) for row in text.splitlines(keepends=True) if row[-1:] == "\n")
+    # A line may have broken off: whoever wrote it was ended.
+    return tuple(parse(row, where) for row in text.splitlines() if not _TORN.fullmatch(row))
 
 
 def parse(text: str, where: str) -> Head:
@@ -142,9 +151,12 @@ def _to_file(desk: Desk, head: Head) -> None:
         return
     try:
         # One short write at the end of the file: processes that write at once do not mix.
-        number = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        number = os.open(file, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
         try:
-            os.write(number, f"{head}\n".encode())
+            length = os.fstat(number).st_size
+            torn = length > 0 and os.pread(number, 1, length - 1) != b"\n"
+            before = "\n" if torn else ""  # whoever wrote the last line was ended
+            os.write(number, f"{before}{head}\n".encode())
         finally:
             os.close(number)
     except OSError as error:

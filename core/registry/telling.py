@@ -11,7 +11,7 @@ KINDS = {
     "requests": ("request.",),
     "changes": ("transition.", "imported"),
     "unattributed": ("unattributed.", "baseline", "acknowledged"),
-    "registry": ("version.", "card."),
+    "registry": ("version.", "model.", "card.", "tag."),
     "setup": ("webhook.", "rules."),
 }
 """What a person may look for → beginnings of actions."""
@@ -22,9 +22,12 @@ def sentence(entry: Entry) -> str:
     if entry.details.get("kind") == "alias":
         steps = "; ".join(Step.from_json(step).sentence for step in entry.details["steps"])
         return t(f"ledger.alias.{entry.action.partition('.')[2]}", steps=steps)
-    if not has(f"ledger.action.{entry.action}"):
+    key = f"ledger.action.{entry.action}"
+    if entry.version is None and has(f"{key}_of_model"):
+        key += "_of_model"
+    if not has(key):
         return entry.action
-    return t(f"ledger.action.{entry.action}", version=entry.version, rung=entry.rung)
+    return t(key, version=entry.version, rung=entry.rung)
 
 
 def changes(entry: Entry) -> str:

@@ -87,4 +87,5 @@ def test_lines_are_searched_alike(ledger: Ledger) -> None:
         connection.execute(sa.text("UPDATE record SET body = '{reason' WHERE number = 9"))
     assert chain.count(ledger, text="reason 39") == 1  # a body that cannot be read ends no search
     assert chain.lines(ledger, action="request.", limit=None)[-9].entry.action == chain.UNREADABLE
-    assert chain.newest_of_versions(ledger, "s")["größe 3", 39].count == 40
+    assert chain.newest_of_each(ledger, "s")["größe 3", 39].count == 40
+    assert chain.newest_of_each(ledger, "s")["größe 0", None].count == 1

@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 import pytest
 import sqlalchemy as sa
 
-from core.errors import Conflict, InvalidInput, NotAllowed
+from core.errors import Conflict, InvalidInput, LedgerFailed, NotAllowed
+from core.ledger import chain
 from core.ledger.chain import line_of
 from core.ledger.schema import record as table
 from core.lifecycle.deck import Deck, open_deck
@@ -68,6 +69,32 @@ def test_what_stands_there_already_is_not_written_again(wine: Deck) -> None:
     write_card(wine.desk, "wine", "owner", "anna", seen="")
     write_card(wine.desk, "wine", "owner", "anna", seen="somebody")
     assert len(lines(wine)) == 1
+
+
+def test_a_change_whose_line_was_lost_is_written_down_at_the_next_try(
+    wine: Deck, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise LedgerFailed("gone")
+
+    write_card(wine.desk, "wine", "owner", "anna", seen="")
+    with monkeypatch.context() as broken:
+        broken.setattr(chain, "append", fail)
+        with pytest.raises(LedgerFailed):
+            write_card(wine.desk, "wine", "owner", "bert", seen="anna")
+    assert card(wine) == {"owner": "bert"}
+    for _ in range(2):
+        write_card(wine.desk, "wine", "owner", "bert", seen="anna")
+    assert [(before, after) for _, before, after in lines(wine)] == [
+        ({"owner": ""}, {"owner": "anna"}),
+        ({"owner": "anna"}, {"owner": "bert"}),
+    ]
+
+
+def test_what_the_person_saw_there_already_is_not_their_change(wine: Deck) -> None:
+    wine.mlflow.registry.set_model_tag("wine", PREFIX + "owner", "theirs")
+    write_card(wine.desk, "wine", "owner", "theirs", seen="theirs")
+    assert lines(wine) == []
 
 
 def test_a_text_that_nobody_saw_is_not_replaced(wine: Deck) -> None:

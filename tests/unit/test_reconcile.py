@@ -143,6 +143,33 @@ def test_heads_stand_in_mlflow_and_beside_the_ledger(deck: Deck, client: MlflowC
     assert verify(deck.ledger, there).ok
 
 
+def test_the_file_goes_on_after_a_line_that_broke_off(deck: Deck, home: Path) -> None:
+    (*_, last) = reconcile(deck.desk)
+    (file,) = home.glob("record-*.heads")
+    with file.open("a", encoding="utf-8") as out:
+        out.write(f"{last.number}:{last.hash[:20]}")
+    move(deck, 1, "Production")
+    newest = chain.lines(deck.ledger)[0]
+    heads.publish(deck.desk, newest)
+    assert heads.in_file(home, deck.ledger)[-1].count == newest.number
+    there = heads.gather(deck.desk)
+    assert newest.hash in {head.hash for head in there}
+    assert verify(deck.ledger, there).ok
+
+
+def test_a_head_that_was_lost_is_written_to_the_model_at_the_next_pass(
+    deck: Deck, client: MlflowClient
+) -> None:
+    reconcile(deck.desk)
+    editing.describe(deck.desk, MODEL, None, "Red.", seen="")
+    (line,) = chain.lines(deck.ledger, action="model.described")
+    head = f"{line.number}:{line.hash}"
+    assert client.get_registered_model(MODEL).tags[heads.TAG] == head
+    client.delete_registered_model_tag(MODEL, heads.TAG)
+    reconcile(deck.desk)
+    assert client.get_registered_model(MODEL).tags[heads.TAG] == head
+
+
 def test_a_line_that_cannot_be_read_does_not_keep_the_next_head_from_its_place(
     deck: Deck, client: MlflowClient
 ) -> None:

@@ -43,6 +43,14 @@ def test_what_came_or_went_is_told_as_nothing_on_one_side() -> None:
     assert changes(Entry("request.asked", "anna")) == ""
 
 
+def test_a_tag_is_of_a_version_or_of_the_model() -> None:
+    entry = Entry("tag.set", "anna", version=2, before={"team": None}, after={"team": "red"})
+    assert sentence(entry) == "Set a tag of v2"
+    assert changes(entry) == "team: nothing → red"
+    assert sentence(Entry("tag.deleted", "anna")) == "Removed a tag of the model"
+    assert sentence(Entry("model.described", "anna")) == "Described the model"
+
+
 def test_fields_of_a_card_are_told_by_name() -> None:
     entry = Entry("card.changed", "anna", before={"owner": ""}, after={"owner": "ben"})
     assert changes(entry) == "owner: nothing → ben"
@@ -50,5 +58,6 @@ def test_fields_of_a_card_are_told_by_name() -> None:
 
 def test_every_kind_finds_its_actions() -> None:
     actions = ["request.done", "transition.done", "unattributed.stage", "card.changed"]
+    actions += ["tag.set", "model.described", "version.described"]
     for action in actions:
         assert any(action.startswith(begin) for kind in KINDS.values() for begin in kind)
