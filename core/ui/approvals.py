@@ -142,7 +142,7 @@ def watch(found: Sequence[Request]) -> None:
         ledger = deck().ledger  # states alone: what else a request holds was not asked for
         now = [get(ledger, number) for number in states]
         if [(one.state, one.message) for one in now] != list(states.values()):
-            st.rerun()
+            parts.again()
 
     look()
 

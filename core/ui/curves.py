@@ -157,7 +157,7 @@ def draw_live(find: Callable[[], list[Wanted]], draw: Callable[[list[Wanted]], N
     def again() -> None:
         of = fresh.pop() if fresh else find()
         if all(run.ended for run in of):
-            st.rerun()
+            parts.again()
         draw(of)
         running = sum(not run.ended for run in of)
         st.caption(t("curves.live", n=running, seconds=int(LIVE_SECONDS)))

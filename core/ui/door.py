@@ -13,7 +13,7 @@ from core.ui.markup import md, safe
 
 
 def open_for(own: Deck) -> bool:
-    """Whether pages may be run for whoever is at this tab; it counts as a visit."""
+    """Whether pages may be run for whoever is at this tab."""
     match own.settings.identity:
         case "local":
             return True

@@ -21,6 +21,7 @@ from core.texts import t
 from core.ui import door
 from core.ui.deck import deck, own_deck
 from core.ui.markup import safe
+from core.ui.parts import again
 
 _log = logging.getLogger("modeldeck")
 _LOOK_SECONDS = 1.0
@@ -95,7 +96,7 @@ def _look_again(number: str, since: float, pause: float, of_a_server: bool) -> N
     back = deck().mlflow.gateway.answers(since) if of_a_server else True
     if back and time.monotonic() - since > pause:
         st.session_state[_TRIES] = st.session_state.get(_TRIES, 0) + 1
-        st.rerun()
+        again()
     with st.container(horizontal=True, vertical_alignment="center"):
         if st.button(t("errors.retry.now"), icon=":material/refresh:", key=f"_retry_{number}"):
             st.rerun()

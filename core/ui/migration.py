@@ -180,7 +180,7 @@ def _watch(job: Job) -> None:
     def look() -> None:
         if job.ended:
             forget()
-            st.rerun()
+            parts.again()
         with st.container(border=True):
             place = f" · {safe(job.place, 80)}" if job.place else ""
             st.progress(job.done / job.of, f"{job.done} / {job.of}{place}")

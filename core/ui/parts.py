@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import NoReturn
 
 import streamlit as st
 
@@ -9,6 +10,8 @@ from core import formats
 from core.ledger import now
 from core.texts import t
 from core.ui.markup import safe, visible
+
+_AGAIN = "_again"
 
 STATUS_LOOK = {
     "FINISHED": ("green", "check_circle"),
@@ -85,6 +88,18 @@ def confirm(label: str, question: str, action: str, key: str, *, icon: str = "de
 def live(seconds: float) -> Callable[[Callable[[], None]], Callable[[], None]]:
     """A part that draws itself anew every ``seconds``, without the rest of the page."""
     return st.fragment(run_every=seconds)
+
+
+def again() -> NoReturn:
+    """Draw the whole page anew, because it found out by itself that something is new: nobody came
+    to see it, so it is no visit."""
+    st.session_state[_AGAIN] = True
+    st.rerun()
+
+
+def by_itself() -> bool:
+    """Whether this run was asked for by ``again``; true once."""
+    return bool(st.session_state.pop(_AGAIN, False))
 
 
 def done(message: str) -> None:

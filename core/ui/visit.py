@@ -21,6 +21,7 @@ from core.people.sessions import End, Session, Sessions, key_of
 from core.settings import Settings
 from core.texts import t
 from core.ui import provider
+from core.ui.parts import by_itself
 
 T = TypeVar("T")
 
@@ -47,9 +48,10 @@ def cookie_of(settings: Settings) -> str:
 
 
 def arrive(settings: Settings) -> Session | None:
-    """The session of this tab, at the beginning of a visit; None where nobody is signed in."""
-    key = _tabs_key(settings)
-    return sessions(settings).visit(key) if key else None
+    """The session of this tab, at the beginning of a run; None where nobody is signed in. It
+    counts as a visit, unless the page asked for the run by itself."""
+    key, known = _tabs_key(settings), sessions(settings)
+    return known.find(key) if by_itself() else known.visit(key)
 
 
 def leave(settings: Settings) -> None:

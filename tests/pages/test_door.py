@@ -8,7 +8,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.errors import SignedOut
 from core.mlflow_api.credentials import Credential
-from core.people.sessions import End, key_of
+from core.people.sessions import End, Sessions, key_of
 from core.processes import ROOT
 from core.settings import load
 from core.texts import t
@@ -56,6 +56,44 @@ def test_were_the_door_left_open_nothing_would_be_read_all_the_same(
     assert not app.info
     assert not app.title
     assert t("signin.ended.unknown") in caplog.text
+
+
+@pytest.mark.parametrize(("by_itself", "seen"), [(True, 10.0), (False, 1010.0)])
+def test_what_a_page_draws_anew_by_itself_is_no_visit(
+    monkeypatch: pytest.MonkeyPatch, by_itself: bool, seen: float
+) -> None:
+    now = [0.0]
+    known = Sessions(3600, lambda: now[0])
+    monkeypatch.setattr(visit, "_sessions", [known])
+    key = key_of(known.begin("ada", Credential("ada", "password"), administrator=False))
+    monkeypatch.setattr(visit, "_cookies_key", lambda _: key)
+
+    def page() -> None:
+        import streamlit as st
+
+        from core.ui import door, parts
+        from core.ui.deck import own_deck
+
+        door.open_for(own_deck())
+        what_is_new = st.session_state["what_is_new"]
+        if what_is_new:
+            what_is_new.pop()()
+            parts.again() if st.session_state["by_itself"] else st.rerun()
+
+    app = AppTest.from_function(page, default_timeout=PATIENCE)
+    now[0] = 10.0
+    app.session_state["by_itself"] = by_itself
+    app.session_state["what_is_new"] = [lambda: now.__setitem__(0, 1010.0)]
+    app.run()
+    assert not app.exception
+    session = known.find(key)
+    assert session is not None
+    assert session.seen == seen
+    now[0] = 1020.0
+    app.run()
+    session = known.find(key)
+    assert session is not None
+    assert session.seen == 1020.0, "the next click counts again"
 
 
 def test_a_file_is_made_for_whoever_asked_and_not_once_they_have_gone(

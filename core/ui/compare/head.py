@@ -82,7 +82,7 @@ def _fresh(found: Compared, table: RunTable) -> None:
         mirror().want(found.asked.experiment_ids or tuple(found.experiments))
         moved = mirror().revision != table.revision
         if moved and not table.coverage.complete:
-            st.rerun()
+            parts.again()
         with st.container(horizontal=True, vertical_alignment="center", width="content"):
             st.caption(safe(runs.coverage_line()), width="content")
             if moved and st.button(

@@ -227,7 +227,7 @@ def _watch(running: Sequence[Job]) -> None:
     @parts.live(LOOK_SECONDS)
     def look() -> None:
         if any(job.ended for job in running):
-            st.rerun()
+            parts.again()
         for job in running:
             _running(job)
 

@@ -83,7 +83,7 @@ def _watch(reading: Reading) -> None:
     @parts.live(LOOK_SECONDS)
     def look() -> None:
         if _ended(reading):
-            st.rerun()
+            parts.again()
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
             st.progress(
                 min(1.0, reading.done / max(1, reading.total)),

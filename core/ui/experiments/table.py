@@ -143,7 +143,7 @@ def coverage(asked: RunQuery, rows: RunTable, *, holding: bool) -> None:
         mirror().want(asked.experiment_ids)
         moved = mirror().revision != rows.revision
         if moved and not holding:
-            st.rerun()
+            parts.again()
         with st.container(horizontal=True, vertical_alignment="center"):
             st.caption(runs.coverage_line(), width="content")
             if moved:

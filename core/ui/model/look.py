@@ -120,7 +120,7 @@ def say_how_whole(found: Look) -> None:
 
         def look_again() -> None:
             if not _readers().busy(key):
-                st.rerun()
+                parts.again()
 
         parts.live(_LOOK_AGAIN)(look_again)()
 

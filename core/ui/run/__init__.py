@@ -58,6 +58,6 @@ def _watch(run: Run) -> None:
     @parts.live(overview.LIVE_SECONDS)
     def look() -> None:
         if runs.run(run.id).status != run.status:
-            st.rerun()
+            parts.again()
 
     look()
