@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from uuid import uuid4
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from core.errors import (
     DeckError,
@@ -38,7 +39,19 @@ def on_script_error(error: Exception) -> bool:
     What was drawn above stays, with what was typed in it.
     """
     show(error if isinstance(error, DeckError) else unexpected(error))
+    _forget_live_parts()
     return True
+
+
+def _forget_live_parts() -> None:
+    """Forget the live parts of the run before that this run did not come to.
+
+    Streamlit does so only where a run came to its end. One whose turn comes after an error would be
+    drawn into what is not there any more, and the browser drops the whole page.
+    """
+    run = get_script_run_ctx()
+    if run is not None and not run.fragment_ids_this_run:
+        run.fragment_storage.clear(new_fragment_ids=run.shared.new_fragment_ids.snapshot())
 
 
 @contextmanager
