@@ -16,6 +16,7 @@ from core.registry.desk import Desk
 from core.registry.ladder import LADDER, Ladder
 from core.registry.reconcile import alerts
 from core.registry.requests import waiting_for
+from core.registry.requests.reading import present
 from core.runs.mirror import Mirror
 from core.runs.query import RunQuery, query
 from core.serving import endpoints
@@ -164,9 +165,9 @@ def for_person(desk: Desk) -> list[Attention]:
     if waiting := len(waiting_for(desk)):
         found.append(Attention(t("home.attention.requests", n=waiting), "approvals"))
     changed = Counter(line.entry.model for line in alerts(desk.ledger, desk.mlflow.address))
-    for model, n in sorted(changed.items()):
+    for model in present(desk, sorted(changed)):
         if desk.permissions.on_model(desk.actor, model) >= Permission.READ:
-            text = t("home.attention.unattributed", model=model, n=n)
+            text = t("home.attention.unattributed", model=model, n=changed[model])
             found.append(Attention(text, "ledger", (("model", model),)))
     return found
 

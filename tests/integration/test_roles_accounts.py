@@ -11,12 +11,15 @@ import pytest
 from core.errors import DeckError, NotAllowed, NotFound
 from core.lifecycle import launch, permissions
 from core.lifecycle.deck import Deck, open_deck
+from core.lifecycle.overview import for_person
 from core.lifecycle.visit import current, deck_of
 from core.mlflow_api.credentials import Credential
-from core.people import Actor
+from core.people import Actor, Permission
 from core.registry import editing, requests
 from core.registry.applying import read_state
+from core.registry.desk import Desk
 from core.registry.plan import Wanted, see
+from core.registry.reconcile import reconcile
 from core.registry.register import register, source_of_folder
 from core.registry.requests import Request, State, binding
 from core.serving import endpoints
@@ -266,6 +269,51 @@ def test_who_could_go_round_is_who_did(server: AccountsServer, base: Deck) -> No
     assert not any(goes_round(n) for n in ("one", "two", "three", "four"))
     for name in ("one", "two", "three", "four"):
         signed_in(server, base, name).mlflow.registry.model(model)  # everybody may look still
+
+
+def test_who_was_denied_a_model_is_told_nothing_of_it_once_it_is_gone(
+    server: AccountsServer, base: Deck
+) -> None:
+    """MLflow forgets the denial with the model."""
+    model = "secret"
+    run = base.mlflow.tracking.create_run("0", model)
+    base.mlflow.registry.create_model(model)
+    for number in (1, 2):
+        source = source_of_folder(run.id, f"m{number}")
+        base.mlflow.registry.create_version(model, source, run.id, "", {})
+    for name in ("decider-out", "decider-in"):
+        server.add(name)
+    server.grant("decider-out", "registered_model", model, "DENY")
+    reconcile(base.desk)
+    asked = waiting(server, base, model)
+    out, inside = (signed_in(server, base, name).desk for name in ("decider-out", "decider-in"))
+    server.add("admin-in", admin=True)
+    boss = signed_in(server, base, "admin-in", admin=True).desk
+
+    def sees(desk: Desk) -> list[bool]:
+        try:
+            requests.get(desk, asked.id)
+        except NotAllowed:
+            got = False
+        else:
+            got = True
+        return [
+            got,
+            asked.id in {r.id for r in requests.listed(desk)},
+            asked.id in {r.id for r in requests.listed(desk, model=model)},
+            asked.id in {r.id for r in requests.page(desk, limit=1000).shown},
+            asked.id in {r.id for r in requests.waiting_for(desk)},
+        ]
+
+    assert sees(out) == [False] * 5
+    assert sees(inside) == [True] * 5
+    server.ask("DELETE", "2.0/mlflow/registered-models/delete", {"name": model})
+    reconcile(base.desk)
+    assert out.permissions.on_model(out.actor, model) >= Permission.READ  # what MLflow says now
+    assert sees(out) == [False] * 5
+    assert sees(boss)[:4] == [True] * 4
+    assert model not in str(for_person(out))
+    assert model in str(for_person(boss))
 
 
 def run_script(server: AccountsServer, script: str) -> None:

@@ -1,9 +1,10 @@
 """Look at requests: one, a list, those that wait for a person, and what a person may do."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from core.errors import NotAllowed
 from core.ledger import now
 from core.people import Permission
 from core.people.permissions import require_model
@@ -13,13 +14,14 @@ from core.registry.requests.acting import policy_today
 from core.registry.requests.may import Rights, rights
 from core.registry.requests.nouns import Request, State
 from core.registry.requests.rows import get as get_row
+from core.texts import t
 
 WAITING = (State.BLOCKED, State.WAITING)
 
 
 @dataclass(frozen=True)
 class Page:
-    """The newest of the requests that were looked for."""
+    """Those of the requests that were looked for that are shown."""
 
     shown: tuple[Request, ...]
     total: int
@@ -35,7 +37,24 @@ def get(desk: Desk, request_id: str) -> Request:
     """
     request = get_row(desk.ledger, request_id)
     require_model(desk.permissions, desk.actor, request.model, Permission.READ)
+    if not present(desk, [request.model]):
+        raise NotAllowed(
+            t("people.missing.model", actor=desk.actor.name, model=request.model, right="READ")
+        )
     return request
+
+
+def present(desk: Desk, names: Iterable[str]) -> list[str]:
+    """Of some models those that MLflow lists for the person; an administrator is told of all.
+
+    Of a model that was deleted or renamed MLflow forgets whom it was kept from, and answers what
+    everybody has by default.
+    """
+    found = list(names)
+    if not found or desk.actor.administrator:
+        return found
+    there = {model.name for model in desk.mlflow.registry.models()}
+    return [name for name in found if name in there]
 
 
 def may(desk: Desk, request: Request) -> Rights:
@@ -47,7 +66,8 @@ def may(desk: Desk, request: Request) -> Rights:
 def waiting_for(desk: Desk) -> list[Request]:
     """Open requests that wait for a decision of this person, the oldest first."""
     found = rows.select(desk.ledger, store=desk.mlflow.address, states=WAITING)
-    return [r for r in reversed(found) if _waits(desk, r)]
+    there = set(present(desk, {request.model for request in found}))
+    return [r for r in reversed(found) if r.model in there and _waits(desk, r)]
 
 
 def listed(
@@ -92,7 +112,8 @@ def page(
 def _readable(desk: Desk, model: str | None = None) -> list[str]:
     """The models that anything was asked for and that the person may read; of one where given."""
     names = rows.models(desk.ledger, desk.mlflow.address) if model is None else [model]
-    return [n for n in names if desk.permissions.on_model(desk.actor, n) >= Permission.READ]
+    there = present(desk, names)
+    return [n for n in there if desk.permissions.on_model(desk.actor, n) >= Permission.READ]
 
 
 def _waits(desk: Desk, request: Request) -> bool:
