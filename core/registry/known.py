@@ -305,7 +305,8 @@ def seen(connection: Connection, store: str, at: datetime, models: Iterable[str]
     change = table.update().where(
         table.c.store == store, table.c.model == sa.bindparam("name"), table.c.known_at < at
     )
-    names = [{"name": name} for name in models]
+    # In one order: two passes at once would wait for each other's rows.
+    names = [{"name": name} for name in sorted(models)]
     if names:
         connection.execute(change.values(known_at=at), names)
 
