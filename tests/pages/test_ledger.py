@@ -133,6 +133,32 @@ def test_the_record_is_verified_and_a_changed_line_is_named(here: Deck, open_pag
     assert "Line 2 was changed" in read(app)
 
 
+def test_who_is_no_administrator_is_told_where_and_not_what(
+    here: Deck, open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checks(here, asks(here))
+    dark = chain.Entry("request.asked", "mallory", store=here.mlflow.address, model="dark")
+    with here.ledger.transaction("test") as connection:
+        number = chain.append(connection, dark).number
+    allow_changes(here.ledger)
+    with here.ledger.transaction("test") as connection:
+        query = "UPDATE record SET actor = 'eve' WHERE number = :n"
+        connection.execute(sa.text(query), {"n": number})
+    here.mlflow.registry.set_model_tag("wine", "modeldeck.record", "rubbish about dark")
+    for name, told_all in (("", True), ("zoe", False)):
+        if name:
+            visit_as(monkeypatch, name)
+        app = open_page("ledger")
+        app.session_state["ledger_tab"] = "Verify"
+        app.run()
+        app.button(key="verify").click().run()
+        assert not app.exception
+        assert "does not hold: 2 faults" in str([one.value for one in app.error])
+        text = read(app)
+        assert ("mallory" in text and "rubbish about dark" in text) == told_all
+        assert (f"Found at line {number}." in text) != told_all
+
+
 def change_body(deck: Deck, number: int, change: str) -> None:
     """Write another body, past the guards."""
     allow_changes(deck.ledger)

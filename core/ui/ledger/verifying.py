@@ -8,6 +8,7 @@ from core.registry.heads import gather
 from core.texts import t
 from core.ui import parts
 from core.ui.deck import deck
+from core.ui.ledger.lines import sees_all
 from core.ui.markup import safe
 
 KEY = "ledger_verified"
@@ -46,8 +47,14 @@ def _tell(found: Verification) -> None:
         st.success(t(key, n=found.lines, heads=found.heads, at=at), icon=":material/verified_user:")
     else:
         st.error(t("ledger.broken", n=found.faulty, at=at), icon=":material/gpp_bad:")
-        for fault in found.faults:
-            st.markdown(f"- {safe(fault.what)}")
+        if sees_all():
+            for fault in found.faults:
+                st.markdown(f"- {safe(fault.what)}")
+        else:  # the words may hold parts of lines about models that the person may not read
+            numbers = sorted({fault.number for fault in found.faults if fault.number})
+            if numbers:
+                said = ", ".join(map(str, numbers))
+                st.markdown(t("ledger.fault_lines", n=len(numbers), numbers=said))
         if found.faulty > len(found.faults):
             st.caption(t("ledger.more_faults", shown=len(found.faults), n=found.faulty))
     if found.head is not None:
