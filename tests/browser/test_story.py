@@ -98,7 +98,7 @@ def load_the_sample(app: ModeldeckApp, page: Page) -> None:
     page.goto(app.url)
     expect(page.get_by_role("heading", name="Welcome to Modeldeck")).to_be_visible(timeout=LONG)
     button(page, "Load the sample")
-    expect(page.get_by_text("The sample is complete.")).to_be_visible(timeout=2 * LONG)
+    expect(page.get_by_text("The sample is complete.")).to_be_visible(timeout=4 * LONG)
     menu(page, "Home")
     expect(page.get_by_text("wine-grower").first).to_be_visible(timeout=LONG)
 
@@ -140,7 +140,7 @@ def train_and_register(app: ModeldeckApp, page: Page) -> None:
     fill(page, "Run name", "story run")
     button(page, "Start training")
     expect(page.get_by_text("progress 0/").first).to_be_visible(timeout=LONG)
-    expect(page.get_by_text("Open the model story-model").first).to_be_visible(timeout=2 * LONG)
+    expect(page.get_by_text("Open the model story-model").first).to_be_visible(timeout=4 * LONG)
     page.get_by_role("link", name="Open the run").click()
     expect(page.get_by_role("heading", name="story run", level=1)).to_be_visible(timeout=LONG)
     assert client(app).get_model_version("story-model", "1").run_id
