@@ -88,8 +88,18 @@ FIXTURES = {
 }
 
 
+SLOWEST_FIRST = ("browser", "soak", "integration", "pages", "unit")
+"""Folders of tests. Files are handed to processes in this order: quick ones fill the end."""
+
+
+def _place(item: pytest.Item) -> int:
+    parts = item.path.parts
+    return next((n for n, folder in enumerate(SLOWEST_FIRST) if folder in parts), 0)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test by the real parts that it needs."""
+    """Put slow files first, and mark each test by the real parts that it needs."""
+    items.sort(key=_place)  # stable: within a folder the order stays
     for item in items:
         marks = {FOLDERS.get(folder) for folder in item.path.parts}
         marks |= {FIXTURES.get(fixture) for fixture in getattr(item, "fixturenames", ())}
