@@ -9,7 +9,7 @@ from core import formats
 from core.ledger import now
 from core.lifecycle import brief
 from core.registry.gates.evidence_json import from_json
-from core.registry.requests import OPEN, Request, State, listed, may, waiting_for
+from core.registry.requests import OPEN, Page, Request, State, may, page, waiting_for
 from core.registry.requests.rows import get
 from core.texts import t
 from core.ui import parts
@@ -19,9 +19,9 @@ from core.ui.navigation import go
 
 VIEWS = ("mine", "asked", "open", "closed")
 LATELY = timedelta(days=30)
-MOST = 200
-"""Requests that are looked at; the newest."""
 SHOWN = 50
+LONGEST = 200
+"""Characters of what is looked for."""
 _LOOK_SECONDS = 2.0
 _UNDER_WAY = (State.CHECKING, State.APPROVED, State.APPLYING)
 """States that the worker, or whoever carries it out, ends by itself."""
@@ -71,35 +71,24 @@ def draw(chosen: str) -> None:
     words = ""
     if chosen in ("open", "closed"):
         words = st.text_input(
-            t("approvals.search"), key="q", bind="query-params",
+            t("approvals.search"), key="q", bind="query-params", max_chars=LONGEST,
             placeholder=t("approvals.search_place"), icon=":material/search:",
         )  # fmt: skip
-    found = _found(chosen)
-    kept = [request for request in found if matches(request, words)]
-    if not kept:
-        key = "found" if found else chosen
-        parts.empty(t(f"approvals.none.{key}"), "search_off" if found else "inbox")
-        if not found and chosen == "mine":
+    found = _found(chosen, words[:LONGEST])
+    if not found.shown:
+        key = "found" if words.strip() else chosen
+        parts.empty(t(f"approvals.none.{key}"), "search_off" if words.strip() else "inbox")
+        if chosen == "mine":
             st.caption(t("approvals.none.mine_next"))
         return
-    if len(kept) > SHOWN:
-        st.caption(t("approvals.shown", n=SHOWN, of=len(kept)))
+    if found.total > len(found.shown):
+        key = "shown_oldest" if chosen == "mine" else "shown"
+        n, of = formats.count(len(found.shown)), formats.count(found.total)
+        st.caption(t(f"approvals.{key}", n=n, of=of))
     with st.container(key="approval_cards"):
-        for request in kept[:SHOWN]:
+        for request in found.shown:
             card(request)
-    watch(kept[:SHOWN])
-
-
-def matches(request: Request, words: str) -> bool:
-    """Whether a request holds every word, in any case."""
-    text = " ".join(
-        [
-            request.model, f"v{request.version}", request.rung, request.requester,
-            request.comment, request.message, brief.state_said(request.state),
-            *(d.actor for d in request.decisions),
-        ]
-    ).casefold()  # fmt: skip
-    return all(word in text for word in words.casefold().split())
+    watch(found.shown)
 
 
 def card(request: Request) -> None:
@@ -159,18 +148,21 @@ def until(at: datetime) -> str:
     return t("approvals.in.day", n=round(seconds / 86_400))
 
 
-def _found(chosen: str) -> list[Request]:
+def _found(chosen: str, words: str) -> Page:
     desk = deck().desk
     if chosen == "mine":
-        return read("approvals.mine", lambda: waiting_for(desk))
+        waiting = read("approvals.mine", lambda: waiting_for(desk))
+        return Page(tuple(waiting[:SHOWN]), len(waiting))
     if chosen == "open":
-        return read("approvals.open", lambda: listed(desk, states=OPEN, limit=MOST))
+        return read("approvals.open", lambda: page(desk, states=OPEN, words=words, limit=SHOWN),
+                    words)  # fmt: skip
     since = now() - LATELY
-    every = read("approvals.all", lambda: listed(desk, limit=MOST))
-    lately = [one for one in every if one.open or (one.closed_at or one.asked_at) >= since]
     if chosen == "asked":
-        return [one for one in lately if one.requester == desk.actor.name]
-    return [one for one in lately if not one.open]
+        return read("approvals.asked", lambda: page(desk, requester=desk.actor.name, since=since,
+                    limit=SHOWN))  # fmt: skip
+    closed = [state for state in State if state not in OPEN]
+    return read("approvals.closed", lambda: page(desk, states=closed, since=since, words=words,
+                limit=SHOWN), words)  # fmt: skip
 
 
 def _facts(request: Request) -> list[str]:

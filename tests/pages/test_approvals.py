@@ -1,17 +1,18 @@
 """The manager's inbox."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
 from streamlit.testing.v1 import AppTest
 
-from core.ledger import now
+from core.ledger import new_id, now
 from core.ledger.schema import requests as request_table
 from core.lifecycle.deck import Deck
 from core.people import Actor, Everything, Permission
 from core.registry import requests
-from core.registry.requests import State
+from core.registry.requests import Request, State, rows
 from core.ui import approvals
 from tests.pages.asked import asks, checks, read, visit_as, wine
 from tests.pages.conftest import HOSTILE, Open, Store, markdown_of
@@ -26,6 +27,14 @@ def cards(app: AppTest) -> list[str]:
     """The ids of the requests shown, in order."""
     keys = [str(button.key) for button in app.button]
     return [key.removeprefix("open_") for key in keys if key.startswith("open_")]
+
+
+def fill(here: Deck, like: Request, n: int) -> None:
+    """So many open requests more, for versions of other numbers; each was asked a moment later."""
+    with here.ledger.transaction("test") as connection:
+        for i in range(1, n + 1):
+            later = like.asked_at + timedelta(milliseconds=i)
+            rows.insert(connection, replace(like, id=new_id(), version=1_000 + i, asked_at=later))
 
 
 def test_nothing_waits(here: Deck, open_page: Open) -> None:
@@ -146,7 +155,40 @@ def test_more_than_are_shown_is_said(
     app = open_page("approvals")
     assert cards(app) == [first.id]
     assert "1 of 2 shown" in read(app)
-    assert cards(open_page("approvals", list="All open")) == [second.id]
+    assert "oldest first" in read(app)
+    app = open_page("approvals", list="All open")
+    assert cards(app) == [second.id]
+    assert "1 of 2 shown, newest first." in read(app)
+
+
+def test_of_250_open_requests_all_are_counted_and_each_is_found(
+    here: Deck, open_page: Open
+) -> None:
+    made = asks(here)
+    fill(here, made, 249)
+    app = open_page("approvals", list="All open")
+    assert len(cards(app)) == approvals.SHOWN
+    assert "50 of 250 shown, newest first." in read(app)
+    assert cards(open_page("approvals", list="All open", q="WINE v2 anna checked")) == [made.id]
+
+
+def test_ones_own_request_is_found_below_hundreds_of_others(
+    here: Deck, open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = asks(here, who=Actor("max", kind="mlflow"))
+    closed = asks(here, 3)
+    requests.withdraw(here.desk, closed.id)
+    fill(here, replace(mine, requester="bob"), 250)
+    visit_as(monkeypatch, "max")
+    app = open_page("approvals", list="Asked by me")
+    assert cards(app) == [mine.id]
+    assert "shown" not in read(app)
+    assert cards(open_page("approvals", list="Closed lately")) == [closed.id]
+
+
+def test_what_nobody_could_mean_to_look_for_is_no_error(here: Deck, open_page: Open) -> None:
+    asks(here)
+    assert not open_page("approvals", list="All open", q="%_' " * 20_000).exception
 
 
 def test_hostile_words_stay_words(own_store: Store, open_page: Open) -> None:
