@@ -231,7 +231,7 @@ def end(
             if after.versions:
                 _know(connection, begun, after, ladder)
                 known.catch_up(connection, begun.store, after, ladder)
-            entry = _entry(ended, state, actor or begun.actor, actor_kind)
+            entry = _entry(ended, state, actor or begun.actor, actor_kind, settled=bool(actor))
             ended = replace(ended, line=chain.append(connection, entry))
     return ended if ended.line else get(ledger, begun.id)
 
@@ -306,7 +306,9 @@ def _know(connection: Connection, begun: Transition, after: ModelState, ladder: 
     known.put(connection, begun.store, begun.model, was, became)
 
 
-def _entry(row: Transition, what: str, actor: str, actor_kind: str) -> Entry:
+def _entry(
+    row: Transition, what: str, actor: str, actor_kind: str, *, settled: bool = False
+) -> Entry:
     ended = row.after is not None
     return Entry(
         f"transition.{what}",
@@ -327,6 +329,7 @@ def _entry(row: Transition, what: str, actor: str, actor_kind: str) -> Entry:
             "wanted": row.wanted,
             "steps": [step.as_json() for step in row.steps],
             **({"begun_by": row.actor, "message": row.message} if ended else {}),
+            **({"settled": True} if settled else {}),
         },
     )
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from core.ledger import Ledger, chain
-from core.ledger.chain import Line
+from core.ledger.chain import Entry, Line
 from core.registry.known import BASELINE, SOURCE, UNATTRIBUTED
 from core.registry.ladder import Ladder
 from core.registry.plan import ModelState
@@ -35,6 +35,8 @@ class Span:
     """The line that says so; 0 where none does."""
     known_until: bool = False
     """Whether it was only found gone: it may have left before ``until``."""
+    last_known: datetime | None = None
+    """When it was known to stand there last, where it was only found gone and that is on record."""
     outside: bool = False
     """Whether it came there without Modeldeck, after the first look."""
 
@@ -110,9 +112,14 @@ def spans(lines: Iterable[Line]) -> Timeline:
                 continue
             found = entry.action in (BASELINE, *UNATTRIBUTED)
             came_from = before.get(str(number), {}).get("rung")
+            # Of a change that broke off only the end is known: when it was settled.
+            later = found or _settled(entry)
             if was is not None:
-                late = found or came_from != was.rung
-                done.append(replace(was, until=max(at, was.since), known_until=late))
+                late = later or came_from != was.rung
+                seen = _last_known(entry, was.since, at) if late else None
+                done.append(
+                    replace(was, until=max(at, was.since), known_until=late, last_known=seen)
+                )
                 del standing[number]
             if rung is not None:
                 # Moved by somebody: only where this very line changed the rung.
@@ -120,7 +127,7 @@ def spans(lines: Iterable[Line]) -> Timeline:
                 # Who settles a change that broke off did not move anything.
                 by = "" if found else entry.details.get("begun_by") or entry.actor
                 standing[number] = Span(
-                    entry.model, rung, number, at, None, found, by,
+                    entry.model, rung, number, at, None, found or later, by,
                     entry.why, entry.request_id, line.number,
                     outside=entry.action in UNATTRIBUTED,
                 )  # fmt: skip
@@ -161,6 +168,20 @@ def until_now(
         if rung in rungs and n not in explained
     ]
     return tuple(sorted(found, key=lambda s: (s.since, s.version)))
+
+
+def _settled(entry: Entry) -> bool:
+    """Whether a change was found to have broken off, and ended by somebody else or later."""
+    if entry.action == "imported":
+        return entry.details.get("state") in ("interrupted", "undone")
+    begun_by = entry.details.get("begun_by") or entry.actor
+    return bool(entry.details.get("settled")) or begun_by != entry.actor
+
+
+def _last_known(entry: Entry, since: datetime, until: datetime) -> datetime | None:
+    """When a version was known to stand where the line found it no more; within its span."""
+    said = entry.details.get("last_known")
+    return min(max(datetime.fromisoformat(said), since), until) if said else None
 
 
 def _effective(line: Line) -> datetime:

@@ -3,7 +3,8 @@
 import csv
 import io
 import json
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -209,6 +210,48 @@ def test_what_stood_where_is_told_by_the_record(here: Deck, open_page: Open) -> 
     assert (row["model"], row["version"]) == ("wine", "v1")
     app.date_input(key="stood_day").set_value((now() - timedelta(days=2)).date()).run()
     assert told_nothing(app)
+
+
+def test_what_was_only_found_gone_is_not_told_as_exact(
+    here: Deck, open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def place(rung: str) -> dict[str, object]:
+        return {"1": {"rung": rung, "stage": rung, "aliases": []}}
+
+    today = now()
+    about = chain.Entry("baseline", "", store=here.mlflow.address, model="wine")
+    known = {"last_known": (today - timedelta(hours=36)).isoformat()}
+    gone = replace(about, action="unattributed.stage", before=place("Production"), details=known)
+    with here.ledger.transaction("test") as connection, monkeypatch.context() as earlier:
+        earlier.setattr(chain, "now", lambda: today - timedelta(days=2))
+        chain.append(connection, replace(about, after=place("Production")))
+        earlier.setattr(chain, "now", lambda: today)
+        chain.append(connection, replace(gone, after=place("Archived")))
+    app = stood(open_page, today - timedelta(days=1))
+    (row,) = told(app)
+    assert (row["version"], row["line"]) == ("v1", 1)
+    assert str(row["how"]).startswith("found there: it may have come there earlier; known there")
+    assert "found gone at" in str(row["how"])
+
+
+def test_who_may_not_read_what_stood_there_is_told_so(
+    here: Deck, open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visit_as(monkeypatch, "zoe")
+    app = stood(open_page, now() - timedelta(days=2))
+    assert told_nothing(app)
+    assert "Of the models that you may read the record knows of none" in read(app)
+
+
+def stood(open_page: Open, at: datetime) -> AppTest:
+    """What stood where on the day of that moment, at its hour."""
+    app = open_page("ledger")
+    app.session_state["ledger_tab"] = "What stood where"
+    app.run()
+    app.date_input(key="stood_day").set_value(at.date())
+    app.time_input(key="stood_time").set_value(at.time()).run()
+    assert not app.exception
+    return app
 
 
 def told_nothing(app: AppTest) -> bool:

@@ -119,11 +119,33 @@ class TestUntilNow:
         assert self.told(lines, {}, whole=False) == [(*gone[:3], None, False, False)]
 
 
-def test_who_settles_a_change_moved_nothing() -> None:
-    settled = line(1, "transition.interrupted", {1: "None"}, {1: "Production"})
-    entry = replace(settled.entry, details={"begun_by": "anna"})
-    (span,) = spans([replace(settled, entry=entry)]).spans
-    assert span.by == "anna"
+def test_who_settles_a_change_moved_nothing_and_when_it_came_there_is_not_known() -> None:
+    first = line(1, "transition.done", {2: "None"}, {2: "Production"})
+    moves = line(
+        2, "transition.done", {1: "None", 2: "Production"}, {1: "Production", 2: "Archived"}
+    )
+    for details in ({"begun_by": "anna"}, {"begun_by": "ada", "settled": True}):
+        settled = replace(moves, entry=replace(moves.entry, details=details))
+        left, came, _ = spans([first, settled]).spans
+        assert (came.version, came.by, came.known_since) == (1, details["begun_by"], True)
+        assert not came.outside
+        assert (left.version, left.known_since, left.known_until) == (2, False, True)
+    ended = replace(moves, entry=replace(moves.entry, details={"begun_by": "ada"}))
+    left, came, _ = spans([first, ended]).spans
+    assert (came.known_since, left.known_until) == (False, False)
+
+
+def test_what_was_found_gone_is_known_until_it_was_seen_last() -> None:
+    gone = line(5, known.STAGE, {1: "Production"}, {1: "Archived"})
+    entry = replace(gone.entry, details={"last_known": at(4).isoformat()})
+    told = spans(
+        [
+            line(1, "transition.done", {1: "None"}, {1: "Production"}),
+            replace(gone, entry=entry),
+        ]
+    )
+    (span,) = told.holder("Production", at(4.5))
+    assert (span.until, span.known_until, span.last_known) == (at(5), True, at(4))
 
 
 def test_what_stands_under_a_number_later_is_something_else() -> None:

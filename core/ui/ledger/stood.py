@@ -7,7 +7,7 @@ import streamlit as st
 
 from core import formats
 from core.ledger import now
-from core.registry.timeline import held
+from core.registry.timeline import Span, held
 from core.texts import t
 from core.ui import parts
 from core.ui.deck import deck, read
@@ -40,7 +40,7 @@ def draw() -> None:
             "model": visible(name),
             "version": t("models.v", version=span.version) if span else t("record.stood.nothing"),
             "since": parts.moment(span.since) if span else "",
-            "how": t(f"record.stood.{'found' if span.known_since else 'moved'}") if span else "",
+            "how": _how(span) if span else "",
             "by": visible(span.by) if span else "",
             "line": span.number if span else None,
         }
@@ -49,8 +49,19 @@ def draw() -> None:
         for span in (spans or (None,))
     ]
     if not rows:
-        parts.empty(t("record.stood.unknown"), "history_edu")
+        parts.empty(t(f"record.stood.{'unknown' if sees_all() else 'unreadable'}"), "history_edu")
         return
     columns = {name: t(f"record.stood.column.{name}") for name in rows[0]}
     st.dataframe(rows, column_config=columns, hide_index=True, alt=t("record.stood.alt"))
     st.caption(t("record.stood.about"))
+
+
+def _how(span: Span) -> str:
+    """How it is known that it stood there, and whether it stood there for sure until the end."""
+    said = t(f"record.stood.{'found' if span.known_since else 'moved'}")
+    if span.until is None or not span.known_until:
+        return said
+    gone = parts.moment(span.until)
+    if span.last_known is None:
+        return t("record.stood.gone", said=said, gone=gone)
+    return t("record.stood.known_until", said=said, last=parts.moment(span.last_known), gone=gone)
