@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 import pytest
 import sqlalchemy as sa
 import streamlit as st
+from mlflow import MlflowClient
 from streamlit.testing.v1 import AppTest
 
 from core.ledger import chain, now
@@ -98,6 +99,36 @@ def test_hostile_text_stays_text(here: Deck, open_page: Open) -> None:
     app = open_page("ledger")
     assert not app.exception
     assert "\u202e" not in str(told(app))
+
+
+def test_hostile_text_in_a_line_that_was_chosen_stays_text(
+    here: Deck, open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lines, "_table", lambda found, **_: found[0])
+    name = "turned \u202e round"
+    MlflowClient(here.mlflow.gateway.tracking_uri).create_registered_model(name)
+    entry = chain.Entry(
+        "card.changed", "anna", store=here.mlflow.address, model=name,
+        before={"owner": "\u202e"}, after={"owner": "\u202ed"}, details={"\u202ekey": ["\u202e"]},
+    )  # fmt: skip
+    with here.ledger.transaction("test") as connection:
+        chain.append(connection, entry)
+    for tab, key in (("Record", "model"), ("What stood where", "stood_model")):
+        app = open_page("ledger")
+        app.session_state["ledger_tab"] = tab
+        app.run()
+        assert not app.exception
+        assert any("turned" in option for option in app.selectbox(key=key).options)
+        assert "\u202e" not in str(app.selectbox(key=key).options)
+        drawn = [*(one.value for one in app.text), *(one.value for one in app.json)]
+        assert "\u202e" not in "".join(drawn)
+        assert "\\u202e" not in "".join(drawn)
+        assert bool(drawn) == (tab == "Record")
+    change_body(here, 1, "body || char(8238)")
+    st.cache_data.clear()
+    codes = [one.value for one in open_page("ledger").code]
+    assert any("owner" in code for code in codes)
+    assert "\u202e" not in str(codes)
 
 
 def test_a_spreadsheet_does_not_carry_a_comment_out(here: Deck) -> None:
