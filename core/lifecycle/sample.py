@@ -5,6 +5,7 @@ from collections.abc import Callable
 from core.errors import Busy
 from core.ledger import leases
 from core.lifecycle.deck import Deck
+from core.mlflow_api.credentials import bound, service_account
 from core.registry.ladder import LADDER, Ladder, Rung
 from core.registry.plan import Wanted
 from core.registry.transitions import set_alias, transition
@@ -52,12 +53,14 @@ def _make(deck: Deck, say: Say, should_stop: Callable[[], bool]) -> bool:
     root = str(deck.settings.artifact_root) if deck.mlflow.gateway.is_database else None
     moves = [(model, version) for model in SAMPLE.models for version in model.versions]
     total = SAMPLE.steps + len(moves)
-    result = build(
-        deck.settings.tracking_uri,
-        root,
-        lambda done, _total, what: say(done, total, what),
-        should_stop,
-    )
+    # It speaks to MLflow as any project does; where the server has accounts, as Modeldeck's own.
+    with bound(service_account(deck.settings)):
+        result = build(
+            deck.settings.tracking_uri,
+            root,
+            lambda done, _total, what: say(done, total, what),
+            should_stop,
+        )
     if result.stopped:
         return False
     for place, (model, planned) in enumerate(moves):
