@@ -22,12 +22,12 @@ def sentence(entry: Entry) -> str:
     if entry.details.get("kind") == "alias":
         steps = "; ".join(Step.from_json(step).sentence for step in entry.details["steps"])
         return t(f"ledger.alias.{entry.action.partition('.')[2]}", steps=steps)
-    key = f"ledger.action.{entry.action}"
-    if entry.version is None and has(f"{key}_of_model"):
-        key += "_of_model"
-    if not has(key):
-        return entry.action
-    return t(key, version=entry.version, rung=entry.rung)
+    action, of_model = entry.action, f"{entry.action}_of_model"
+    if entry.version is None and has(f"ledger.action.{of_model}"):
+        action = of_model
+    if not has(f"ledger.action.{action}"):
+        return action
+    return t(f"ledger.action.{action}", version=entry.version, rung=entry.rung)
 
 
 def changes(entry: Entry) -> str:
