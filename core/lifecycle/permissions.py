@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from core.errors import NotAllowed
 from core.lifecycle.deck import Deck
-from core.mlflow_api.holders import Account, Accounts, Holder, Source, holder, holders
+from core.mlflow_api.holders import Account, Accounts, Holder, Source, holder, holders, ways
 from core.mlflow_api.permissions import MlflowPermissions, asking
 from core.people import Actor, Permission
-from core.registry.policy import Rules
+from core.registry.policy import Rules, names
 from core.texts import t
 
 
@@ -21,6 +21,8 @@ class Row:
     """Modeldeck's own account among them."""
     service: str
     """The name of that account."""
+    ways: tuple[Holder, ...] = ()
+    """All by which the others came by their rights: somebody may have a right more than once."""
 
     @property
     def others(self) -> tuple[Holder, ...]:
@@ -61,12 +63,27 @@ def overview(deck: Deck) -> Overview:
     if not may_see_all(deck.rules, deck.actor):
         raise NotAllowed(t("permissions.not_yours"), t("permissions.not_yours_next"))
     known, service = _accounts(deck), deck.settings.service_user
-    rows = [
-        Row(model.name, holders(known, model.name, Permission.EDIT), service)
-        for model in deck.mlflow.registry.models()
-    ]
+    rows = [_row(known, model.name, service) for model in deck.mlflow.registry.models()]
     rows.sort(key=lambda row: (-len(row.granted), row.model))
     return Overview(tuple(rows), known.default, len(known.accounts))
+
+
+def _row(known: Accounts, model: str, service: str) -> Row:
+    found = [
+        way
+        for account in known.accounts
+        if account.name != service
+        for way in ways(account, model, known.default, Permission.EDIT)
+    ]
+    return Row(model, holders(known, model, Permission.EDIT), service, tuple(found))
+
+
+def lines(rules: Rules, actor: Actor) -> tuple[tuple[str, str, str], ...]:
+    """The lines on rights of the desk's file that the person may see: all, or those that are about
+    them; identity ``oidc``."""
+    if may_see_all(rules, actor):
+        return rules.permissions
+    return tuple(line for line in rules.permissions if names((line[0],), actor))
 
 
 def own(deck: Deck) -> list[tuple[str, Holder]]:
@@ -90,7 +107,7 @@ def closing(row: Row, address: str) -> str:
     What only an administrator's own decision closes stands there as a remark: other administrators,
     the workspace's, and the server's default.
     """
-    steps = [line for h in row.others for line in _steps(h, row.model)]
+    steps = [line for way in row.ways for line in _steps(way, row.model)]
     # One role, or the default, may concern many.
     steps = list(dict.fromkeys(steps))
     if not steps:

@@ -123,6 +123,32 @@ def holders(accounts: Accounts, model: str, least: Permission) -> tuple[Holder, 
     return tuple(sorted(kept, key=lambda h: (-h.level, h.account)))
 
 
+def ways(
+    account: Account, model: str, default: Permission, least: Permission
+) -> tuple[Holder, ...]:
+    """All by which an account holds ``least`` or more on a model or on its versions: each would
+    hold on where the others are taken away. Empty where it holds less."""
+    if holder(account, model, default).level < least:
+        return ()
+    found = [
+        Holder(account.name, Permission.MANAGE, source)
+        for source, holds in (
+            (Source.ADMINISTRATOR, account.administrator),
+            (Source.WORKSPACE, runs_the_workspace(account.grants)),
+        )
+        if holds
+    ]
+    found += [
+        _by(account, grant)
+        for grant in account.grants
+        if (grant.kind == MODEL and grant.pattern in (EVERY, model))
+        or (grant.kind in PARTS[MODEL] and grant.pattern == EVERY)
+    ]
+    if default >= least:
+        found.append(Holder(account.name, default, Source.DEFAULT))
+    return tuple(way for way in found if way.level >= least)
+
+
 def _held(account: Account, kind: str, name: str, default: Permission) -> Holder | None:
     """What grants on one kind of thing give; None where there are none."""
     mine = [g for g in account.grants if g.kind == kind and g.pattern in (EVERY, name)]
@@ -133,8 +159,13 @@ def _held(account: Account, kind: str, name: str, default: Permission) -> Holder
     level = _feared(best.level)
     if not denied and default > level:
         return Holder(account.name, default, Source.DEFAULT)
-    source = Source.ROLE if best.role else Source.GRANT
-    return Holder(account.name, level, source, best.role, best.pattern, kind)
+    return _by(account, best)
+
+
+def _by(account: Account, grant: Grant) -> Holder:
+    source = Source.ROLE if grant.role else Source.GRANT
+    level = _feared(grant.level)
+    return Holder(account.name, level, source, grant.role, grant.pattern, grant.kind)
 
 
 def _feared(word: str) -> Permission:

@@ -34,13 +34,15 @@ def _rules(here: Deck) -> None:
     """What the desk's file gives people whom a provider vouches for."""
     st.subheader(t("permissions.rules.title"), anchor=False)
     st.caption(t("permissions.rules.about"))
-    if not here.rules.permissions:
-        empty(t("permissions.rules.none"), "rule")
+    found = permissions.lines(here.rules, here.actor)
+    if not found:
+        key = "none_yours" if here.rules.permissions else "none"
+        empty(t(f"permissions.rules.{key}"), "rule")
         return
     st.dataframe(
         [
             {"who": visible(who), "models": visible(pattern), "level": level}
-            for who, pattern, level in here.rules.permissions
+            for who, pattern, level in found
         ],
         column_config={c: t(f"permissions.column.{c}") for c in ("who", "models", "level")},
         hide_index=True,

@@ -20,7 +20,7 @@ from core.ui.markup import safe
 def trouble(settings: Settings) -> DeckError | None:
     """Why pages may not be run for whoever is here; None where they may."""
     try:
-        name_of(_claims(), settings.oidc_name_claim)
+        name_of(claims(), settings.oidc_name_claim)
     except DeckError as error:
         return error
     return None
@@ -33,17 +33,31 @@ def deck(base: Deck) -> Deck:
         SignedOut: nobody is, or the sign-in is too old.
         NotAllowed: the provider gives no name.
     """
-    return deck_of_provider(base, actor_of(_claims(), base.settings, base.rules))
+    return deck_of_claims(base, claims())
 
 
-def actor_of(claims: Mapping[str, Any], settings: Settings, rules: Rules) -> Actor:
-    """The person of a provider's claims, with the groups of the provider and of the desk's file.
+def deck_of_claims(base: Deck, told: Mapping[str, Any]) -> Deck:
+    """The deck of whom the provider's claims name.
+
+    Raises:
+        SignedOut: the sign-in is too old.
+        NotAllowed: the provider gives no name.
+    """
+    if not is_fresh(told, time.time()):
+        raise SignedOut(t("people.oidc.stale"), t("signin.ended.next"))
+    return deck_of_provider(base, actor_of(told, base.settings, base.rules))
+
+
+def actor_of(told: Mapping[str, Any], settings: Settings, rules: Rules) -> Actor:
+    """The person of a provider's claims, with the groups of the desk's file, and those of the
+    provider that the file does not list.
 
     Raises:
         NotAllowed: the provider gives no name.
     """
-    name = name_of(claims, settings.oidc_name_claim)
-    groups = groups_of(claims, settings.oidc_groups_claim) | rules.groups_of(name)
+    name = name_of(told, settings.oidc_name_claim)
+    provided = groups_of(told, settings.oidc_groups_claim) - rules.groups.keys()
+    groups = rules.groups_of(name) | provided
     person = Actor(name, "oidc", groups)
     return Actor(name, "oidc", groups, administrator=names(rules.administrators, person))
 
@@ -66,10 +80,15 @@ def way_in() -> None:
     st.button(t("signin.button"), type="primary", icon=":material/login:", on_click=st.login)
 
 
-def _claims() -> dict[str, Any]:
-    claims = dict(st.user.to_dict())
-    if not claims.get("is_logged_in"):
+def claims() -> dict[str, Any]:
+    """What the provider says of whoever is here.
+
+    Raises:
+        SignedOut: nobody is, or the sign-in is too old.
+    """
+    told = dict(st.user.to_dict())
+    if not told.get("is_logged_in"):
         raise SignedOut(t("signin.ended.unknown"), t("signin.ended.next"))
-    if not is_fresh(claims, time.time()):
+    if not is_fresh(told, time.time()):
         raise SignedOut(t("people.oidc.stale"), t("signin.ended.next"))
-    return claims
+    return told

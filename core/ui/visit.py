@@ -6,6 +6,7 @@ another one by now, then nobody is here: nothing typed as one person is ever don
 
 from collections.abc import Callable
 from contextvars import ContextVar
+from dataclasses import replace
 from typing import TypeVar
 
 import streamlit as st
@@ -13,7 +14,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from core.errors import DeckError, SignedOut
 from core.lifecycle.deck import Deck
-from core.lifecycle.visit import deck_of
+from core.lifecycle.visit import current, deck_of
 from core.mlflow_api import Mlflow
 from core.mlflow_api.pool import ContextPool
 from core.people import Actor
@@ -95,18 +96,26 @@ def present(base: Deck) -> Deck:
 
 def bound(here: Deck, call: Callable[[], T]) -> Callable[[], T]:
     """``call`` for a thread that Streamlit begins, in which nobody is: done for the person of
-    ``here``, as long as they are signed in.
+    ``here``, as long as they are signed in and their account is there, with the rights that they
+    have by then.
 
     Raises:
         SignedOut: by ``call``, where they are not any more.
     """
+    own = replace(here, mlflow=here.service, account=None)
+    claims = provider.claims() if here.settings.identity == "oidc" else {}
 
     def made() -> T:
-        if here.settings.identity == "mlflow":
-            known = sessions(here.settings)
-            if known.find(here.visit) is None:
-                raise _signed_out(known.end_of(here.visit))
-        token = _here.set(here)
+        match here.settings.identity:
+            case "local":
+                now = here
+            case "oidc":
+                now = provider.deck_of_claims(current(own), claims)
+            case _:
+                known = sessions(here.settings)
+                _look(known, here.visit, here.mlflow)
+                now = _deck_of(current(own), _found(known, here.visit))
+        token = _here.set(now)
         try:
             return call()
         finally:
@@ -120,15 +129,20 @@ def _deck(base: Deck) -> Deck:
     session = known.find(key) if key else None
     if session is None:
         raise _signed_out(why_not(base.settings))
+    made = _deck_of(base, session)
+    if known.due(session.key, CHECK_SECONDS):
+        _checks.submit(_look_quietly, known, session.key, made.mlflow)
+    return made
+
+
+def _deck_of(base: Deck, session: Session) -> Deck:
+    known, mlflow = sessions(base.settings), base.mlflow.as_person(session.credential)
     actor = Actor(
         session.name,
         "mlflow",
         groups=base.rules.groups_of(session.name),
         administrator=session.administrator,
     )
-    mlflow = base.mlflow.as_person(session.credential)
-    if known.due(session.key, CHECK_SECONDS):
-        _checks.submit(_look_quietly, known, session.key, mlflow)
     return deck_of(base, mlflow, actor, session.key, lambda: _look(known, session.key, mlflow))
 
 
@@ -139,6 +153,7 @@ def _look(known: Sessions, key: str, mlflow: Mlflow) -> None:
         SignedOut: it is not, and the session is over.
         DeckError: it cannot be found out.
     """
+    _found(known, key)
     try:
         who = mlflow.whoami()
     except SignedOut:
@@ -146,6 +161,13 @@ def _look(known: Sessions, key: str, mlflow: Mlflow) -> None:
         raise
     if known.confirm(key, administrator=who.administrator) is None:
         raise _signed_out(known.end_of(key))
+
+
+def _found(known: Sessions, key: str) -> Session:
+    session = known.find(key)
+    if session is None:
+        raise _signed_out(known.end_of(key))
+    return session
 
 
 def _look_quietly(known: Sessions, key: str, mlflow: Mlflow) -> None:

@@ -5,7 +5,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.lifecycle import permissions as use_case
 from core.lifecycle.permissions import Overview, Row
-from core.mlflow_api.holders import Holder, Source
+from core.mlflow_api.holders import Account, Grant, Holder, Source, ways
 from core.people import Permission
 from core.registry import requests
 from core.registry.requests import Kind
@@ -98,7 +98,7 @@ HOLDERS = (
 
 
 def test_the_script_names_each_once_and_is_python() -> None:
-    row = Row("wine", HOLDERS, "modeldeck")
+    row = Row("wine", HOLDERS, "modeldeck", (HOLDERS[0], *HOLDERS[2:]))
     script = use_case.closing(row, "http://x")
     compile(script, "script", "exec")
     assert "'modeldeck'" not in script
@@ -106,7 +106,34 @@ def test_the_script_names_each_once_and_is_python() -> None:
     assert "\"o'neil\", 'registered_model', 'wine', 'READ'" in script
     assert "grant_user_permission('eve'" not in script
     assert [h.account for h in row.granted] == ["o'neil", "ada", "bob", "eve", "all"]
-    assert use_case.closing(Row("wine", HOLDERS[1:2], "modeldeck"), "http://x") == ""
+    assert use_case.closing(Row("wine", HOLDERS[:1], "modeldeck"), "http://x") == ""
+
+
+def test_whoever_has_a_right_more_than_once_is_lowered_everywhere() -> None:
+    stacked = (
+        Grant("registered_model", "wine", "MANAGE"),
+        Grant("registered_model", "*", "EDIT"),
+        Grant("registered_model", "*", "EDIT", "editors"),
+        Grant("registered_model_version", "*", "MANAGE"),
+        Grant("registered_model", "tea", "MANAGE"),  # another model
+        Grant("registered_model", "wine", "READ", "readers"),  # no more than READ
+        Grant("experiment", "*", "MANAGE"),
+    )
+    found = ways(Account("ada", False, stacked), "wine", Permission.READ, Permission.EDIT)
+    assert [(h.kind[-7:], h.pattern, h.role) for h in found] == [
+        ("d_model", "wine", ""),
+        ("d_model", "*", ""),
+        ("d_model", "*", "editors"),
+        ("version", "*", ""),
+    ]
+    script = use_case.closing(Row("wine", (), "modeldeck", found), "http://x")
+    compile(script, "script", "exec")
+    assert script.count("auth.revoke_user_permission('ada'") == 3
+    assert script.count("'editors'") == 1
+    ada = Account("ada", False, (*stacked, Grant("registered_model", "*", "DENY")))
+    assert ways(ada, "wine", Permission.READ, Permission.EDIT) == (), "nothing is left to take"
+    by_default = ways(Account("bob", False), "wine", Permission.EDIT, Permission.EDIT)
+    assert [h.source for h in by_default] == [Source.DEFAULT]
 
 
 def test_every_way_to_a_right_has_words() -> None:

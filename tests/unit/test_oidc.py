@@ -10,6 +10,7 @@ import pytest
 
 from core.errors import NotAllowed
 from core.lifecycle.deck import Deck, open_deck
+from core.lifecycle.permissions import lines
 from core.lifecycle.visit import deck_of_provider
 from core.people import Actor, Permission
 from core.people.oidc import (
@@ -21,9 +22,10 @@ from core.people.oidc import (
     name_of,
     require_provider,
 )
-from core.registry.policy import Rules
+from core.registry.policy import Policy, Rule, Rules
 from core.runs.histories import Histories
 from core.settings import BadSetting, load
+from core.ui.provider import actor_of
 
 GRANTED = (
     ("group:churn", "churn-*", "EDIT"),
@@ -87,6 +89,30 @@ def test_groups_and_the_age_of_a_sign_in() -> None:
 )
 def test_the_highest_line_that_fits_holds(actor: Actor, name: str, level: Permission) -> None:
     assert level_on(GRANTED, actor, name) == level
+
+
+def test_who_is_in_a_group_of_the_file_the_file_alone_says(home: Path) -> None:
+    rules = Rules(groups={"deciders": ("boss@x.example",)}, administrators=("group:deciders",))
+    settings = load({"MODELDECK_HOME": str(home), "MODELDECK_IDENTITY": "oidc"})
+    claims = {"email_verified": True, "groups": ["deciders", "churn"]}
+    eve = actor_of({**claims, "email": "eve@x.example"}, settings, rules)
+    assert eve.groups == {"churn"}
+    assert not eve.administrator
+    boss = actor_of({**claims, "email": "boss@x.example"}, settings, rules)
+    assert boss.groups == {"churn", "deciders"}
+    assert boss.administrator
+
+
+def test_of_the_lines_of_rights_one_sees_those_about_oneself() -> None:
+    rules = Rules(permissions=GRANTED)
+    assert lines(rules, MEMBER) == (GRANTED[0], *GRANTED[2:])
+    assert lines(rules, NOBODY) == (GRANTED[2],)
+    assert lines(rules, replace(NOBODY, administrator=True)) == GRANTED
+    decides = Rules(
+        permissions=GRANTED,
+        rules=(Rule("*", "Production", Policy(decide=("eve@x.example",))),),
+    )
+    assert lines(decides, NOBODY) == GRANTED
 
 
 def test_the_start_names_what_the_provider_lacks(home: Path) -> None:
