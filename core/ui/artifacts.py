@@ -190,15 +190,14 @@ def _file(uri: str, folder: str, name: str, *, ended: bool) -> None:
 
 
 def _download(uri: str, path: str, size: int) -> None:
-    here = deck()
-    cap = here.settings.artifact_download_mb * MB
+    cap = deck().settings.artifact_download_mb * MB
     if size > cap:
         st.caption(t("artifacts.download_cap", cap=formats.size(cap), size=formats.size(size)))
         return
 
     st.download_button(
         t("artifacts.download"),
-        later(lambda: here.mlflow.artifacts.read(uri, path, cap)),
+        later(lambda: deck().mlflow.artifacts.read(uri, path, cap)),
         file_name=PurePosixPath(path).name,
         mime="application/octet-stream",
         icon=":material/download:",

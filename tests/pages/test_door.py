@@ -2,12 +2,15 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.errors import SignedOut
+from core.mlflow_api import Mlflow
 from core.mlflow_api.credentials import Credential
+from core.mlflow_api.whoami import Who
 from core.people.sessions import End, Sessions, key_of
 from core.processes import ROOT
 from core.settings import load
@@ -96,13 +99,14 @@ def test_what_a_page_draws_anew_by_itself_is_no_visit(
     assert session.seen == 1020.0, "the next click counts again"
 
 
-def test_a_file_is_made_for_whoever_asked_and_not_once_they_have_gone(
-    monkeypatch: pytest.MonkeyPatch,
+def test_a_file_is_made_for_whoever_asked_with_the_rights_of_then_and_not_once_they_have_gone(
+    monkeypatch: pytest.MonkeyPatch, home: Path
 ) -> None:
     """Streamlit makes a download on a thread of its own, after the page was drawn."""
     known = visit.sessions(load())
     key = key_of(known.begin("ada", Credential("ada", "password"), administrator=False))
     monkeypatch.setattr(visit, "_cookies_key", lambda _: key)
+    monkeypatch.setattr(Mlflow, "whoami", lambda _: Who("ada", administrator=True))
 
     def page() -> None:
         import streamlit as st
@@ -110,6 +114,7 @@ def test_a_file_is_made_for_whoever_asked_and_not_once_they_have_gone(
         from core.ui.deck import deck, later
 
         st.session_state["made"] = later(lambda: deck().actor.name)
+        st.session_state["rights"] = later(lambda: (deck().actor, deck().rules.digest))
         st.session_state["control"] = lambda: deck().actor.name
 
     app = AppTest.from_function(page, default_timeout=PATIENCE).run()
@@ -118,6 +123,21 @@ def test_a_file_is_made_for_whoever_asked_and_not_once_they_have_gone(
         assert streamlits.submit(app.session_state["made"]).result() == "ada"
         with pytest.raises(SignedOut):
             streamlits.submit(app.session_state["control"]).result()
-        known.end(key, End.REPLACED)
+        # By then MLflow says that she administers it, and there is a file with rules.
+        (home / "desk.yaml").write_text("groups: {seers: [ada]}\n")
+        actor, digest = streamlits.submit(app.session_state["rights"]).result()
+        assert actor.administrator
+        assert actor.groups == {"seers"}
+        assert digest
+        with monkeypatch.context() as gone:
+            gone.setattr(Mlflow, "whoami", lambda _: raise_(SignedOut("The account is gone.")))
+            with pytest.raises(SignedOut):
+                streamlits.submit(app.session_state["made"]).result()
+        assert known.end_of(key) is End.ACCOUNT
         with pytest.raises(SignedOut):
             streamlits.submit(app.session_state["made"]).result()
+
+
+def raise_(error: Exception) -> NoReturn:
+    """Raise, as an expression."""
+    raise error
