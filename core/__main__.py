@@ -66,6 +66,8 @@ def run(settings: Settings) -> NoReturn:
         flags.append(("secrets.files", secrets_file(settings)))
     # Streamlit reads .streamlit/config.toml from the folder it stands in.
     os.chdir(ROOT)
+    # Uvicorn would believe whatever comes by way of loopback about whom it comes from.
+    os.environ.setdefault("FORWARDED_ALLOW_IPS", "")
     command = [sys.executable, "-m", "streamlit", "run", "app.py"]
     sys.stdout.flush()
     command += [f"--{name}={value}" for name, value in flags]
