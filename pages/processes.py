@@ -3,7 +3,7 @@
 import streamlit as st
 
 from core.lifecycle import running
-from core.lifecycle.supervisor import start_worker
+from core.lifecycle.supervisor import start_worker_for
 from core.texts import t
 from core.ui import parts, processes, sight
 from core.ui.deck import deck
@@ -21,7 +21,7 @@ def table() -> None:
         if here.settings.worker == "auto" and st.button(
             t("processes.page.start_worker"), icon=":material/play_arrow:", type="primary"
         ):
-            start_worker(here.settings)
+            start_worker_for(here)
             st.rerun(scope="fragment")
     for one in found:
         processes.card(one)

@@ -24,8 +24,8 @@ with st.expander(
     on_change="rerun",
 ) as panel:
     if panel.open:
-        typed = training.form(project, here.settings)
-        training.upload(here.settings)
+        typed = training.form(project)
+        training.upload()
         with errors.part():  # the jobs below can be seen and stopped without MLflow
             experiment, title, pressed = training.where(project)
             if pressed:

@@ -4,13 +4,16 @@ import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from unittest import mock
 
 from core.errors import EndpointFailed, ServerFailed, SignedOut
 from core.ledger import processes as ledger_processes
 from core.ledger.processes import Process
-from core.lifecycle import launch, permissions, running
+from core.lifecycle import launch, permissions, running, supervisor
 from core.lifecycle.deck import Deck, open_deck
+from core.mlflow_api import Mlflow
 from core.mlflow_api.nouns import Run
+from core.mlflow_api.whoami import Who
 from core.people import Actor, Permission
 from core.processes import ProcessRef
 from core.registry import card, editing, requests
@@ -20,6 +23,7 @@ from core.registry.plan import Wanted, plan_transition, see
 from core.registry.policy import Policy, Rule, Rules
 from core.registry.register import register, source_of_folder
 from core.registry.requests import Bound, Checked, Request, binding
+from core.registry.settling import settle_for
 from core.registry.transitions import transition
 from core.serving import endpoints
 from core.settings import load
@@ -40,7 +44,7 @@ class Role:
     groups: frozenset[str] = frozenset()
     administrator: bool = False
     kind: str = "oidc"
-    """Not ``mlflow``: there is no server that could be asked whether the account is there."""
+    """Not ``mlflow``, but for who is gone: else a server is asked whether the account is there."""
     ended: bool = False
     """Whether their session has expired."""
     later: Permission | None = None
@@ -65,7 +69,7 @@ ROLES = (
     Role("admin", Permission.MANAGE, administrator=True),
     Role("service", Permission.MANAGE, kind="worker"),
     Role("revoked", Permission.EDIT, MANAGERS, later=Permission.NONE),
-    Role("expired", Permission.MANAGE, MANAGERS, ended=True),
+    Role("expired", Permission.MANAGE, MANAGERS, kind="mlflow", ended=True),
 )
 
 
@@ -85,6 +89,20 @@ class Table:
     def on_experiment(self, actor: Actor, experiment_id: str) -> Permission:
         """The same, on every experiment."""
         return self.on_model(actor, experiment_id)
+
+
+@dataclass(frozen=True)
+class Asked(Mlflow):
+    """A store that is asked as somebody, which may have to tell that they are not there."""
+
+    table: Table
+    name: str
+
+    def whoami(self) -> Who:
+        """The account, as long as it is there."""
+        if self.name in self.table.over:
+            raise SignedOut("The account is gone.")
+        return Who(self.name, False)
 
 
 @dataclass
@@ -162,7 +180,9 @@ class World:
 
     def case(self, role: Role) -> Case:
         """A model with version 1 in Production, version 2 registered by ``maker``."""
-        deck, model = replace(self.deck, actor=role.actor), f"model-{next(_numbers)}"
+        asked = Asked(**vars(self.deck.mlflow), table=self.table, name=role.name)
+        deck = replace(self.deck, mlflow=asked, actor=role.actor)
+        model = f"model-{next(_numbers)}"
         registry = deck.mlflow.registry
         registry.create_model(model)
         registrant = role if role.name == "maker" else Role("else", Permission.EDIT)
@@ -377,6 +397,25 @@ def load_sample(case: Case) -> None:
     launch.load_sample(case.deck)
 
 
+def settle(case: Case) -> None:
+    """Find out how changes ended that broke off."""
+    case.act()
+    settle_for(case.deck.desk, case.model)
+
+
+def upload(case: Case) -> None:
+    """Keep a file to train on."""
+    case.act()
+    launch.keep_upload(case.deck, "rows.csv", b"a,b\n1,2\n")
+
+
+def start_worker(case: Case) -> None:
+    """Start Modeldeck's worker, on the page of processes; here none is really started."""
+    case.act()
+    with mock.patch.object(supervisor, "start_worker"):
+        supervisor.start_worker_for(case.deck)
+
+
 def stop_worker(case: Case) -> None:
     """Stop Modeldeck's worker, on the page of processes."""
     process = _worker(case.deck)
@@ -400,7 +439,7 @@ ACTIONS: Mapping[str, Callable[[Case], None]] = {
         reject, break_glass, roll_back, move, move_past, leave_past, set_alias, take_alias,
         register_version, register_model, create_model, describe, tag, edit_card, start_endpoint,
         stop_own_endpoint, stop_endpoint, predict, launch_job, launch_into, stop_job, load_sample,
-        stop_worker, see_rights,
+        settle, upload, start_worker, stop_worker, see_rights,
     )
 }  # fmt: skip
 

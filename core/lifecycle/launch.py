@@ -5,19 +5,26 @@ piece of work may stop it; so may an administrator.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
 
 from core.errors import InvalidInput, NotAllowed, NotFound
 from core.lifecycle.deck import Deck
-from core.mlflow_api.permissions import as_of_now
-from core.people import Permission
+from core.lifecycle.visit import current
+from core.mlflow_api.permissions import as_of_now, still_there
+from core.people import Actor, Permission
 from core.people.permissions import require_experiment, require_model
 from core.serving import endpoints, predict
 from core.serving.endpoints import Endpoint
 from core.serving.predict import Prediction
 from core.texts import t
-from core.training import jobs
+from core.training import data, jobs
 from core.training.jobs import Job
 from core.training.projects import Project
+
+MOST_UPLOADS = 20
+"""What one person keeps may have so many times the size of the largest file that is taken."""
 
 
 def launch_job(
@@ -33,18 +40,76 @@ def launch_job(
     Raises:
         InvalidInput: a value cannot be used; names it.
         NotAllowed: the person holds no EDIT on the experiment, or on the registered model that the
-            job would add a version to.
+            job would add a version to; of a new one, no READ on its name.
     """
-    roots = deck.settings.readable_roots
+    roots = data_roots(deck)
     values = jobs.checked(project, typed, experiment=experiment, title=title, data_roots=roots)
-    name = values.get("register_as")
-    if name and _exists(deck, name):
-        require_model(deck.permissions, deck.actor, name, Permission.EDIT)
+    _require_registering(deck, values)
     experiment_id = _experiment(deck, experiment.strip())
     return jobs.submit(
         deck.service, deck.ledger, deck.actor, project, values,
         experiment_id=experiment_id, title=title.strip() or project.name,
     )  # fmt: skip
+
+
+def require_begin(deck: Deck, job: Job) -> None:
+    """Refuse to begin with a job for somebody who could not launch it by now.
+
+    Args:
+        deck: of whoever asked for it; see ``as_asker``.
+
+    Raises:
+        NotAllowed: with the right that is missing.
+    """
+    if job.experiment_id is not None:
+        require_experiment(deck.permissions, deck.actor, job.experiment_id, Permission.EDIT)
+    _require_registering(deck, job.params)
+
+
+def as_asker(own: Deck, job: Job) -> Deck:
+    """Modeldeck's own parts with the rights that whoever asked for a job has at this moment.
+
+    A provider tells somebody's groups only while they are here: of those that the desk's file does
+    not list, they are taken to be in all that it gives rights to, for that was looked at when they
+    launched the job.
+    """
+    here = current(own)
+    identity, rules, name = here.settings.identity, here.rules, job.requested_by
+    groups = rules.groups_of(name)
+    if identity == "oidc":
+        named = {
+            who.removeprefix("group:") for who, *_ in rules.permissions if who.startswith("group:")
+        }
+        groups |= named - rules.groups.keys()
+    return replace(here, actor=Actor(name, identity, groups, administrator=identity == "local"))
+
+
+def uploads(deck: Deck) -> Path:
+    """Where files that the person uploads are kept; where people have accounts, a folder of their
+    own, which is offered to nobody else."""
+    root = deck.settings.upload_root
+    if deck.settings.identity == "local":
+        return root
+    return root / sha256(deck.actor.name.encode()).hexdigest()
+
+
+def data_roots(deck: Deck) -> tuple[Path, ...]:
+    """Folders whose files the person's training jobs may read."""
+    return (uploads(deck), *deck.settings.data_roots)
+
+
+def keep_upload(deck: Deck, name: str, content: bytes) -> Path:
+    """Keep a file from a browser, and return where.
+
+    Raises:
+        SignedOut: the person's account is gone.
+        InvalidInput: it is neither CSV nor Parquet by its ending, or empty.
+        TooLarge: it is, or where people have accounts the person's files together are.
+    """
+    still_there(deck.mlflow, deck.actor)
+    cap = deck.settings.upload_mb * 1_000_000
+    together = None if deck.settings.identity == "local" else MOST_UPLOADS * cap
+    return data.keep(uploads(deck), name, content, cap, together)
 
 
 def stop_job(deck: Deck, job_id: str) -> None:
@@ -142,6 +207,7 @@ def require_administrator(deck: Deck, what: str) -> None:
 
 
 def _require_own(deck: Deck, requested_by: str) -> None:
+    still_there(deck.mlflow, deck.actor)
     if deck.actor.name != requested_by and not _administers(deck):
         raise NotAllowed(
             t("permissions.not_own", actor=deck.actor.name, owner=requested_by),
@@ -152,6 +218,14 @@ def _require_own(deck: Deck, requested_by: str) -> None:
 def _administers(deck: Deck) -> bool:
     """Whether the person is an administrator at this moment: a session knows it a while longer."""
     return as_of_now(deck.mlflow, deck.actor).administrator
+
+
+def _require_registering(deck: Deck, params: Mapping[str, str]) -> None:
+    name = params.get("register_as")
+    if name:
+        # Of a name that they may not even read it would not be theirs to see whether it exists.
+        wanted = Permission.EDIT if _exists(deck, name) else Permission.READ
+        require_model(deck.permissions, deck.actor, name, wanted)
 
 
 def _exists(deck: Deck, model: str) -> bool:

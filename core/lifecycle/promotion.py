@@ -3,18 +3,23 @@
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
-from core.errors import InvalidInput, NotFound
+from core.errors import (
+    DeckError,
+    InvalidInput,
+    LedgerFailed,
+    NotFound,
+    OutcomeUnknown,
+    ServerSlow,
+    ServerUnreachable,
+)
 from core.lifecycle.deck import Deck
 from core.mlflow_api import Mlflow
 from core.mlflow_api.ids import new_model_name
 from core.mlflow_api.nouns import LoggedModel, Run
-from core.people import Actor
 from core.registry.desk import Desk
-from core.registry.origin import note_registered, registrant
 from core.registry.register import folders, register, source_of_folder, source_of_model
 from core.runs.work import Outcome, Work
 from core.texts import t
-from core.training import jobs
 from core.training.jobs import Job
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
@@ -87,17 +92,27 @@ def last_logged(run: Run, read: Callable[[str], LoggedModel]) -> str | None:
     return max(found, key=lambda m: (m.created_at or _NEVER, m.id)).id
 
 
-def note_trained(deck: Deck, job: Job) -> None:
-    """Write down that whoever asked for a job has registered the version that it made.
+def register_trained(deck: Deck, job: Job) -> str:
+    """Register the model of a job that ended well for whoever asked for the job, who needs the
+    rights for it at this moment; may be repeated.
 
-    Where Modeldeck ends before that was written, nobody knows who registered it, and the rules say
-    what holds then.
+    Args:
+        deck: of whoever asked for it; see ``core.lifecycle.launch.as_asker``.
+
+    Returns:
+        why it was not registered; "" where it was, or where that was not asked for.
+
+    Raises:
+        DeckError: MLflow or the ledger does not answer; it is tried again later.
     """
     name = job.params.get("register_as")
-    if not name or job.run_id is None or job.state != jobs.FINISHED:
-        return
-    store = deck.service.address
-    asker = Actor(job.requested_by, deck.settings.identity)
-    for version in deck.service.registry.versions_of_run(job.run_id):
-        if version.model == name and registrant(deck.ledger, version, store) is None:
-            note_registered(deck.ledger, store, asker, version)
+    if not name or job.run_id is None:
+        return ""
+    try:
+        run = deck.mlflow.tracking.run(job.run_id)
+        register(deck.desk, run.id, newest_model(deck.mlflow, run), name)
+    except (ServerUnreachable, ServerSlow, OutcomeUnknown, LedgerFailed):
+        raise
+    except DeckError as error:
+        return t("training.not_registered", name=name, why=error.what)
+    return ""

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from core.errors import DeckError
 from core.ledger import processes as ledger_processes
 from core.lifecycle.deck import Deck
+from core.lifecycle.launch import require_administrator
 from core.lifecycle.running import overview
 from core.locks import is_locked
 from core.processes import ROOT, start, this_process
@@ -102,6 +103,16 @@ class Supervisor(threading.Thread):
         if stopped_at and self._own and stopped_at > self._own.begun_at:
             return  # somebody stopped it on purpose since this page server began
         start_worker(self._settings)
+
+
+def start_worker_for(deck: Deck) -> None:
+    """``start_worker`` for a person: an administrator's business, as its stop is.
+
+    Raises:
+        NotAllowed: the person is no administrator.
+    """
+    require_administrator(deck, t("permissions.worker"))
+    start_worker(deck.settings)
 
 
 def start_worker(settings: Settings) -> None:

@@ -19,7 +19,8 @@ from core.ledger import leases, now
 from core.ledger import processes as ledger_processes
 from core.lifecycle.deck import Deck, open_deck
 from core.lifecycle.desk_keeper import AT_ONCE, DeskKeeper
-from core.lifecycle.promotion import note_trained
+from core.lifecycle.launch import as_asker, require_begin
+from core.lifecycle.promotion import register_trained
 from core.lifecycle.webhooks import WebhookKeeper
 from core.processes import ROOT, reap, this_process
 from core.serving import endpoints
@@ -85,7 +86,11 @@ class Worker:
         self._claims = claims
         self.owner = sha256(f"{settings.node}\n{settings.home}".encode()).hexdigest()[:32]
         self._jobs = JobKeeper(
-            settings, deck.mlflow, deck.ledger, lambda job: _launch(settings, job)
+            settings,
+            deck.mlflow,
+            deck.ledger,
+            lambda job: _launch(deck, job),
+            lambda job: register_trained(as_asker(deck, job), job),
         )
         self._endpoints = EndpointKeeper(settings, deck.mlflow, deck.ledger)
         self._desk = DeskKeeper(deck, self.owner)
@@ -169,7 +174,6 @@ class Worker:
         job = jobs.get(self._deck.ledger, job_id)
         if job.open:
             self._jobs.look(job)
-            note_trained(self._deck, jobs.get(self._deck.ledger, job_id))
 
     def _look_at_endpoint(self, endpoint_id: str) -> None:
         endpoint = endpoints.get(self._deck.ledger, endpoint_id)
@@ -244,8 +248,14 @@ class Worker:
         return ledger_processes.get(self._deck.ledger, self._own.id).stop_requested_at is not None
 
 
-def _launch(settings: Settings, job: jobs.Job) -> Launch:
-    """What to start for a job: a project's entry point, or the making of the sample."""
+def _launch(deck: Deck, job: jobs.Job) -> Launch:
+    """What to start for a job: a project's entry point, or the making of the sample.
+
+    Raises:
+        NotAllowed: whoever asked for it may not have it by now.
+    """
+    require_begin(as_asker(deck, job), job)
+    settings = deck.settings
     env = project_environment(settings, job)
     if job.project == jobs.SAMPLE:
         own = {
@@ -255,4 +265,6 @@ def _launch(settings: Settings, job: jobs.Job) -> Launch:
         }
         return Launch([sys.executable, "-m", "core", "demo"], ROOT, {**env, **own})
     project = projects.find(job.project)
-    return Launch(projects.command(project, job.params), project.folder, env)
+    # Not the job registers its model but the worker does, once that is known to be allowed.
+    params = {**job.params, "register_as": ""}
+    return Launch(projects.command(project, params), project.folder, env)

@@ -157,6 +157,20 @@ class MlflowPermissions:
         return value
 
 
+def still_there(mlflow: "Mlflow", actor: Actor) -> None:
+    """Refuse to go on for somebody whose account of the server is gone; others have none there.
+
+    Args:
+        mlflow: asks as this person.
+
+    Raises:
+        SignedOut: the account is gone, or has another password.
+        DeckError: it cannot be found out.
+    """
+    if actor.kind == "mlflow":
+        mlflow.whoami()
+
+
 def as_of_now(mlflow: "Mlflow", actor: Actor) -> Actor:
     """An administrator as the server knows them at this moment; others as they are.
 

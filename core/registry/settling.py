@@ -16,8 +16,10 @@ from core.errors import Busy, DeckError, NotFound
 from core.ledger import Ledger, now
 from core.ledger.schema import requests
 from core.mlflow_api import Mlflow
-from core.people import Actor
+from core.people import Actor, Permission
+from core.people.permissions import require_model
 from core.registry.applying import apply, done_and_undone, how_far, listed, read_state
+from core.registry.desk import Desk
 from core.registry.ladder import LADDER, Ladder
 from core.registry.lease import Alone, model_lease
 from core.registry.plan import ModelState, Step, StepKind, VersionState, Wanted, plan_transition
@@ -63,6 +65,17 @@ def settle(
     """
     with model_lease(ledger, mlflow.address, model, actor.name) as alone:
         return settle_under(mlflow, ledger, actor, model, ladder, alone)
+
+
+def settle_for(desk: Desk, model: str) -> tuple[Transition, ...]:
+    """``settle`` for a person, who holds EDIT on the model; Modeldeck's own account writes.
+
+    Raises:
+        NotAllowed: they do not.
+        DeckError: as for ``settle``.
+    """
+    require_model(desk.permissions, desk.actor, model, Permission.EDIT)
+    return settle(desk.service, desk.ledger, desk.actor, model, desk.rules.ladder)
 
 
 def settle_all(

@@ -17,15 +17,18 @@ _MOST_LISTED = 200
 _HEADER_BYTES = 1_000_000
 
 
-def keep(folder: Path, name: str, content: bytes, cap: int) -> Path:
+def keep(folder: Path, name: str, content: bytes, cap: int, together: int | None = None) -> Path:
     """Write an uploaded file to ``folder`` and return where.
 
     The name is made of letters, digits, ``.``, ``_`` and ``-``, with a digest of the content: the
     same file again is the same path, another file of the same name another.
 
+    Args:
+        together: bytes that the folder's files may have in all; None: any number.
+
     Raises:
         InvalidInput: it is neither CSV nor Parquet by its ending, or empty.
-        TooLarge: it has more than ``cap`` bytes.
+        TooLarge: it has more than ``cap`` bytes, or there would be more than ``together``.
     """
     ending = name.rpartition(".")[2].lower()
     if ending not in ENDINGS:
@@ -40,6 +43,13 @@ def keep(folder: Path, name: str, content: bytes, cap: int) -> Path:
     stem = re.sub(r"[^A-Za-z0-9._-]+", "-", name.rpartition(".")[0])[:60].strip(".-") or "data"
     path = folder / f"{stem}-{sha256(content).hexdigest()[:10]}.{ending}"
     folder.mkdir(parents=True, exist_ok=True)
+    size = len(content) + sum(f.stat().st_size for f in folder.iterdir() if f != path)
+    if together is not None and size > together:
+        raise TooLarge(
+            t("training.data.together", name=name[:80], size=formats.size(size),
+              cap=formats.size(together)),
+            t("training.data.together_next"),
+        )  # fmt: skip
     part = path.with_suffix(".part")
     part.write_bytes(content)
     part.replace(path)

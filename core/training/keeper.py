@@ -51,6 +51,8 @@ class JobKeeper:
 
     Args:
         launch: makes the command of a job.
+        finish: is called once a job has ended well, before that is written down; gives what is to
+            be said on the job.
     """
 
     def __init__(
@@ -59,11 +61,13 @@ class JobKeeper:
         mlflow: Mlflow,
         ledger: Ledger,
         launch: Callable[[Job], Launch],
+        finish: Callable[[Job], str] = lambda _: "",
     ) -> None:
         self._settings = settings
         self._mlflow = mlflow
         self._ledger = ledger
         self._launch = launch
+        self._finish = finish
 
     def folder(self, job: Job) -> Path:
         """Where the job's log and ending are."""
@@ -122,6 +126,8 @@ class JobKeeper:
                     ending=folder / ledger_processes.ENDING,
                 )
             except (OSError, DeckError) as error:
+                if isinstance(error, DeckError) and error.retryable:
+                    raise  # MLflow could not be asked, say: the next look tries again
                 self._close(job, jobs.FAILED, None, t("training.not_started", why=error))
                 return
         process = ledger_processes.record(
@@ -140,7 +146,9 @@ class JobKeeper:
     def _settle(self, job: Job, ending: Ending | None, folder: Path) -> None:
         code, status = ending.exit_code if ending else None, self._run_status(job)
         state = jobs.outcome(code, status, stop_requested=job.stop_requested_at is not None)
-        words = _last_words(folder / ledger_processes.LOG) if state == jobs.FAILED else ""
+        words = self._finish(job) if state == jobs.FINISHED else ""
+        if state == jobs.FAILED:
+            words = _last_words(folder / ledger_processes.LOG)
         self._close(job, state, ending, words)
 
     def _close(self, job: Job, state: str, ending: Ending | None, message: str = "") -> None:

@@ -1,6 +1,6 @@
 """Parts of the training page: the typed form, the list of jobs, one job with its log."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import streamlit as st
@@ -9,9 +9,8 @@ from core import formats
 from core.errors import InvalidInput
 from core.ledger import now
 from core.ledger import processes as ledger_processes
-from core.lifecycle.launch import may_stop, stop_job
+from core.lifecycle.launch import data_roots, keep_upload, may_stop, stop_job, uploads
 from core.processes import tail
-from core.settings import Settings
 from core.texts import t
 from core.training import data, jobs
 from core.training.jobs import Job
@@ -29,7 +28,7 @@ FROM_LINK = "p."
 """A link fills in the form: this and a param's name, with its value."""
 
 
-def form(project: Project, settings: Settings) -> dict[str, str]:
+def form(project: Project) -> dict[str, str]:
     """Draw the params that count, and return what is typed so far, as text by param."""
     typed = {
         p.name: str(st.session_state.get(PREFIX + p.name, p.default or "") or "")
@@ -41,25 +40,23 @@ def form(project: Project, settings: Settings) -> dict[str, str]:
     values: dict[str, str] = {}
     with st.grid(3):
         for param in always:
-            values[param.name] = _widget(param, settings, typed)
+            values[param.name] = _widget(param, typed)
     if special:
         st.markdown(f"**{t('training.page.hyper')}**")
         with st.grid(3):
             for param in special:
-                values[param.name] = _widget(param, settings, typed)
+                values[param.name] = _widget(param, typed)
     return values
 
 
-def upload(settings: Settings) -> None:
+def upload() -> None:
     """Take a file from the browser, keep it, and choose it as the data."""
     with st.popover(t("training.page.upload"), icon=":material/upload_file:"):
         file = st.file_uploader(
             t("training.page.upload_label"), type=list(data.ENDINGS), key="train_upload"
         )
         if file is not None and st.session_state.get("train_uploaded") != file.file_id:
-            path = data.keep(
-                settings.upload_root, file.name, file.getvalue(), settings.upload_mb * 1_000_000
-            )
+            path = keep_upload(deck(), file.name, file.getvalue())
             st.session_state["train_uploaded"] = file.file_id
             st.session_state["train_kept"] = (file.name, str(path))
             st.session_state["train_next_data"] = str(path)
@@ -111,7 +108,7 @@ def prefill(project: Project) -> None:
     linked = {k: v for k, v in st.query_params.items() if k.startswith(FROM_LINK)}
     if linked:
         given = {name.removeprefix(FROM_LINK): value for name, value in linked.items()}
-        taken, refused = usable(project, given, deck().settings)
+        taken, refused = usable(project, given, data_roots(deck()))
         for name, value in taken.items():
             st.session_state[PREFIX + name] = _typed(project.param(name), value)
         st.session_state["train_filled"] = (list(taken), refused)
@@ -122,7 +119,7 @@ def prefill(project: Project) -> None:
 
 
 def usable(
-    project: Project, given: Mapping[str, str], settings: Settings
+    project: Project, given: Mapping[str, str], roots: Sequence[Path]
 ) -> tuple[dict[str, str], dict[str, str]]:
     """What of some values by param the project takes, and what it refuses."""
     known = {param.name for param in project.params}
@@ -131,7 +128,7 @@ def usable(
     refused = {name: value for name, value in given.items() if name not in taken}
     while True:
         try:
-            check(project, taken, settings.readable_roots)
+            check(project, taken, roots)
         except InvalidInput as error:
             if error.field not in taken:
                 raise
@@ -197,7 +194,7 @@ def job_detail(job: Job) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         if job.run_id:
             link("run", t("training.page.open_run"), icon=":material/play_circle:", run=job.run_id)
-        if job.params.get("register_as") and job.state == jobs.FINISHED:
+        if job.params.get("register_as") and job.state == jobs.FINISHED and not job.message:
             name = job.params["register_as"]
             link("model", md("training.page.open_model", name=name),
                  icon=":material/deployed_code:", model=name)  # fmt: skip
@@ -236,7 +233,7 @@ def _duration(job: Job) -> str:
     return formats.duration((job.ended_at or now()) - job.started_at)
 
 
-def _widget(param: Param, settings: Settings, typed: dict[str, str]) -> str:
+def _widget(param: Param, typed: dict[str, str]) -> str:
     key, label, about = PREFIX + param.name, safe(param.label), safe(param.help) or None
     if param.kind in ("int", "float"):
         return _number(param, key, label, about)
@@ -254,7 +251,7 @@ def _widget(param: Param, settings: Settings, typed: dict[str, str]) -> str:
             )
         )
     if param.kind == "data" or param.name == "target":
-        options = _offers(param, settings, typed)
+        options = _offers(param, typed)
         if key not in st.session_state:
             st.session_state[key] = param.default if param.default in options else options[-1]
         current = st.session_state[key]
@@ -269,15 +266,15 @@ def _widget(param: Param, settings: Settings, typed: dict[str, str]) -> str:
     return st.text_input(label, key=key, help=about, persist_state="session")
 
 
-def _offers(param: Param, settings: Settings, typed: dict[str, str]) -> list[str]:
+def _offers(param: Param, typed: dict[str, str]) -> list[str]:
     """What the list of a data or target field offers."""
     if param.kind == "data":
-        return list(param.choices) + [str(f) for f in data.files(settings.upload_root)]
+        return list(param.choices) + [str(f) for f in data.files(uploads(deck()))]
     chosen = typed.get("data", "")
     if not chosen.startswith("/"):
         return ["target"]
     path = Path(chosen).resolve()
-    if not any(root.resolve() in path.parents for root in settings.readable_roots):
+    if not any(root.resolve() in path.parents for root in data_roots(deck())):
         return [""]  # the start of the job says why such a file is not read
     return data.columns(path) or [""]
 

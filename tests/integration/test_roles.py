@@ -6,15 +6,16 @@ from dataclasses import replace
 import pytest
 
 from core.errors import Conflict, NotAllowed, NotFound
-from core.lifecycle import launch, permissions, running
+from core.lifecycle import launch, permissions, running, supervisor
 from core.people import Everything, Permission
 from core.registry import requests
 from core.registry.requests import Request, acting, asking, binding, direct
 from tests.roles import ACTIONS, ROLES, Case, Role, World, found
 
 # Columns are the roles of tests.roles, rows the actions: x may, . may not. What one asked for one
-# may stop whatever became of one's rights. Where no right is asked for, whose session is over is
-# let through here: they get no deck to do it with, which is tested where people sign in.
+# may stop whatever became of one's rights, as long as one's account is there. Where no right is
+# asked for, whose session is over is let through here: they get no deck to do it with, which is
+# tested where people sign in.
 SPECIFIED = """
                    nob rea use edi man dec bli ask mak adm ser rev exp
 see_request         .   x   x   x   x   x   .   x   x   x   x   .   .
@@ -40,13 +41,16 @@ describe            .   .   .   x   x   .   .   .   .   x   x   .   .
 tag                 .   .   .   x   x   .   .   .   .   x   x   .   .
 edit_card           .   .   .   x   x   .   .   .   .   x   x   .   .
 start_endpoint      .   .   x   x   x   .   .   .   .   x   x   .   .
-stop_own_endpoint   x   x   x   x   x   x   x   x   x   x   x   x   x
+stop_own_endpoint   x   x   x   x   x   x   x   x   x   x   x   x   .
 stop_endpoint       .   .   .   .   .   .   .   .   .   x   .   .   .
 predict             .   .   x   x   x   .   .   .   .   x   x   .   .
 launch_job          .   .   .   x   x   .   .   .   .   x   x   .   .
 launch_into         .   .   .   x   x   .   .   .   .   x   x   .   .
 stop_job            .   .   .   .   .   .   .   .   .   x   .   .   .
 load_sample         .   .   .   .   .   .   .   .   .   x   .   .   .
+settle              .   .   .   x   x   .   .   .   .   x   x   .   .
+upload              x   x   x   x   x   x   x   x   x   x   x   x   .
+start_worker        .   .   .   .   .   .   .   .   .   x   .   .   .
 stop_worker         .   .   .   .   .   .   .   .   .   x   .   .   .
 see_rights          .   .   .   .   .   x   x   x   x   x   .   x   x
 """
@@ -118,7 +122,9 @@ def test_without_the_check_the_table_fails(
     monkeypatch.setattr(direct, "goes_directly", lambda *_: True)
     monkeypatch.setattr(launch, "_require_own", allow)
     monkeypatch.setattr(launch, "require_administrator", allow)
+    monkeypatch.setattr(launch, "still_there", allow)
     monkeypatch.setattr(running, "require_administrator", allow)
+    monkeypatch.setattr(supervisor, "require_administrator", allow)
     monkeypatch.setattr(permissions, "may_see_all", lambda *_: True)
     held = HELD_BY_THE_DATABASE.get(action, set())
     free = {role.name: may(world, action, role) for role in ROLES}

@@ -8,6 +8,7 @@ import pytest
 
 from core.errors import DeckError, NotAllowed, SignedOut
 from core.ledger import chain
+from core.lifecycle import launch
 from core.lifecycle.deck import Deck, open_deck
 from core.lifecycle.visit import Present, current, deck_of
 from core.mlflow_api.credentials import Credential
@@ -17,6 +18,7 @@ from core.people.sessions import End, Sessions, key_of
 from core.registry import known, migration, reconcile
 from core.registry.desk import Desk
 from core.settings import load
+from core.training import projects
 from core.ui import visit
 from tests.servers import AccountsServer
 
@@ -120,6 +122,25 @@ def test_a_session_that_is_over_acts_no_more(own: Deck, accounts_server: Account
     here.sessions.end(here.key, End.SIGNED_OUT)
     with pytest.raises(SignedOut, match="signed out"):
         here.act()
+
+
+def test_what_a_job_may_is_asked_again_when_it_begins_and_when_it_registers(
+    own: Deck, accounts_server: AccountsServer
+) -> None:
+    here = visit_of(own, accounts_server, "visitor-7").deck
+    typed = {"data": "bundled:iris", "family": "linear", "register_as": MODEL}
+    job = launch.launch_job(here, projects.tabular(), typed, experiment="visitor-7", title="t")
+    launch.require_begin(launch.as_asker(own, job), job)
+    accounts_server.revoke("visitor-7", "registered_model", MODEL)
+    with pytest.raises(NotAllowed, match="EDIT"):
+        launch.require_begin(launch.as_asker(own, job), job)
+    accounts_server.grant("visitor-7", "registered_model", MODEL, "EDIT")
+    launch.require_begin(launch.as_asker(own, job), job)
+    accounts_server.remove("visitor-7")
+    with pytest.raises(NotAllowed, match="visitor-7"):
+        launch.require_begin(launch.as_asker(own, job), job)
+    with pytest.raises(SignedOut):
+        launch.stop_job(here, job.id)  # nor does one stop what was one's own
 
 
 def test_while_mlflow_is_away_nothing_is_done_and_nobody_is_signed_out(

@@ -9,7 +9,8 @@ import streamlit as st
 from core.ledger import now
 from core.registry.catalogue import Dossier
 from core.registry.record import State, Transition, record
-from core.registry.transitions import LEASE_SECONDS, settle
+from core.registry.settling import settle_for
+from core.registry.transitions import LEASE_SECONDS
 from core.texts import t
 from core.ui import parts, runs
 from core.ui.deck import deck, forget, read
@@ -76,11 +77,10 @@ def _open_ends(model: str, rows: Sequence[Transition]) -> None:
     broken = [r for r in rows if r.state is State.APPLYING and r.begun_at < late]
     if not broken:
         return
-    here = deck()
     st.warning(t("model.history.open", n=len(broken)), icon=":material/history:")
     if st.button(t("model.history.settle"), icon=":material/search:", key="settle"):
         try:
-            settle(here.service, here.ledger, here.actor, model, here.rules.ladder)
+            settle_for(deck().desk, model)
         finally:
             forget()
         st.rerun()
