@@ -6,6 +6,7 @@ from core.texts import t
 from core.ui import parts, retirement
 
 parts.title(t("nav.title.retirement"), "recycling", t("retirement.caption"))
+retirement.send()
 
 days, model, reasons = retirement.filters(retirement.models())
 found = retirement.found(days)

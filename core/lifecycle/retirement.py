@@ -90,14 +90,14 @@ def find(deck: Deck, idle: timedelta) -> Findings:
     by_version: dict[tuple[str, int], list[Service]] = {}
     for one in served:
         by_version.setdefault((one.endpoint.model, one.endpoint.version), []).append(one.service)
-    facts, seen = [], {}
+    every, seen = [], {}
     for model, group in groupby(versions, key=lambda v: v.model):
         here = list(group)
         state = ModelState.of(model, here)
         for version in here:
             key = (model, version.version)
             seen[key] = see(state, version.version, ladder.retired, ladder)
-            facts.append(
+            every.append(
                 Facts(
                     model,
                     version.version,
@@ -109,7 +109,7 @@ def find(deck: Deck, idle: timedelta) -> Findings:
                 )
             )
     return Findings(
-        tuple(candidates(facts, ladder, at, idle)),
+        tuple(candidates(every, ladder, at, idle)),
         seen,
         frozenset(
             (request.model, request.version)
@@ -121,6 +121,27 @@ def find(deck: Deck, idle: timedelta) -> Findings:
         len(models),
         min(len(moves), MOST_MOVES),
         len(moves) <= MOST_MOVES,
+    )
+
+
+def facts(deck: Deck, model: str, number: int) -> Facts:
+    """What points to one version now, and where it stands.
+
+    Raises:
+        DeckError: there is no such version, or MLflow or the ledger does not answer.
+    """
+    version = deck.mlflow.registry.version(model, number)
+    return Facts(
+        model,
+        number,
+        deck.rules.ladder.standing(version.stage, version.aliases, version.tags),
+        version.aliases,
+        _changed(version),
+        services=tuple(
+            _service(deck, endpoint)
+            for endpoint in endpoints.recent(deck.ledger, MOST_ENDPOINTS)
+            if endpoint.open and (endpoint.model, endpoint.version) == (model, number)
+        ),
     )
 
 
@@ -150,14 +171,18 @@ def ask_to_archive(
 def _served(deck: Deck, idle: timedelta) -> Iterable[Served]:
     at = now()
     for endpoint in endpoints.recent(deck.ledger, MOST_ENDPOINTS):
-        if not endpoint.open:
-            continue
-        known, last = False, None
-        if endpoint.process_id is not None:
-            found = calls(ledger_processes.get(deck.ledger, endpoint.process_id).folder)
-            known, last = found.known, found.last
-        service = Service(endpoint.id, known, endpoint.ready_at, last)
-        yield Served(endpoint, service, service.idle(at, idle))
+        if endpoint.open:
+            service = _service(deck, endpoint)
+            yield Served(endpoint, service, service.idle(at, idle))
+
+
+def _service(deck: Deck, endpoint: Endpoint) -> Service:
+    """What is known of an endpoint's calls."""
+    known, last = False, None
+    if endpoint.process_id is not None:
+        found = calls(ledger_processes.get(deck.ledger, endpoint.process_id).folder)
+        known, last = found.known, found.last
+    return Service(endpoint.id, known, endpoint.ready_at, last)
 
 
 def _changed(version: ModelVersion) -> datetime | None:

@@ -1,6 +1,11 @@
-"""Parts of the page of retirement."""
+"""Parts of the page of retirement, and what would miss a version that is asked to be archived.
 
-from collections.abc import Sequence
+What the person saw is kept when the form is drawn and sent with the click; what was ticked and
+typed stays where it is refused.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import streamlit as st
@@ -8,9 +13,11 @@ import streamlit as st
 from core import formats
 from core.lifecycle import retirement
 from core.lifecycle.retirement import MOST_ASKED, Asked, Findings, Served
-from core.registry.retirement import Candidate, Reason
+from core.registry.plan import Seen
+from core.registry.requests import Request
+from core.registry.retirement import Candidate, Facts, Reason
 from core.texts import t
-from core.ui import runs
+from core.ui import errors, runs
 from core.ui.deck import deck, forget, read
 from core.ui.markup import md, safe, visible
 from core.ui.navigation import link
@@ -19,7 +26,34 @@ from core.ui.parts import empty, table_of_links, when
 DAYS = (30, 90, 180, 365)
 MOST_SHOWN = 500
 COLUMNS = ("model", "rung", "reasons", "age", "breaks")
-_ASKED = "retire_asked"
+_MOST_NAMED = 8
+_ASKED, _BUTTON, _DRAWN = "retire_asked", "retire_ask", "retire_drawn"
+_TICKED, _TURN, _TYPED = "retire_ticked", "retire_turn", "retire_typed"
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """The form that stands on the page: the versions it names, and how they stood."""
+
+    picked: tuple[tuple[str, int], ...]
+    seen: Mapping[tuple[str, int], Seen]
+
+
+def send() -> None:
+    """Ask for what was ticked, where the person has just said so, as they saw it."""
+    drawn: _Drawn | None = st.session_state.get(_DRAWN)
+    if drawn is None or not st.session_state.get(_BUTTON):
+        return
+    turn = st.session_state.get(_TURN, 0)
+    why = st.session_state.get(f"retire_why_{turn}") or ""
+    asked = retirement.ask_to_archive(deck(), drawn.picked, drawn.seen, why)
+    refused = [(one.model, one.version) for one in asked if one.request is None]
+    st.session_state[_ASKED] = asked
+    st.session_state[_TICKED] = refused
+    st.session_state[_TYPED] = why if refused else ""
+    st.session_state[_TURN] = turn + 1
+    forget()
+    st.rerun()
 
 
 def filters(models: Sequence[str]) -> tuple[int, str, list[Reason]]:
@@ -68,20 +102,24 @@ def versions(here: Findings, model: str, reasons: Sequence[Reason]) -> None:
     shown = fitting[:MOST_SHOWN]
     if len(shown) < len(fitting):
         st.caption(t("retirement.some", shown=len(shown), n=formats.count(len(fitting))))
-    ids = [f"{c.facts.model}/{c.facts.version}" for c in shown]
+    ids = [(c.facts.model, c.facts.version) for c in shown]
+    ticked = st.session_state.get(_TICKED, ())
     event = st.dataframe(
         [_row(c, here) for c in shown],
         column_config={name: t(f"retirement.column.{name}") for name in COLUMNS},
         hide_index=True,
         on_select="rerun",
         selection_mode="multi-row",
-        # Positions move when a row is added; a key of the ids lets go of the ticks then, and once
-        # they were asked for.
-        key=f"retire_{runs.fingerprint([*ids, str(sorted(here.asked))])}",
+        # Positions move when a row is added, and once something was asked for: it is a new table
+        # then, with what was ticked of the old one.
+        key=f"retire_{runs.fingerprint([*map(str, ids), str(sorted(here.asked))])}",
+        selection_default={"selection": {"rows": [i for i, v in enumerate(ids) if v in ticked]}},
         height=min(38 + 35 * len(shown), 460),
         alt=t("retirement.alt"),
     )
-    _ask(here, [shown[i] for i in event["selection"]["rows"] if i < len(shown)])
+    picked = [shown[i] for i in event["selection"]["rows"] if i < len(shown)]
+    st.session_state[_TICKED] = [(c.facts.model, c.facts.version) for c in picked]
+    _ask(here, picked)
 
 
 def endpoints(served: Sequence[Served], days: int) -> None:
@@ -116,7 +154,7 @@ def _row(one: Candidate, here: Findings) -> dict[str, object]:
         "rung": visible(facts.rung.name),
         "reasons": visible("; ".join(words)),
         "age": when(facts.changed_at),
-        "breaks": visible(_breaks(one)) or formats.NONE,
+        "breaks": visible(_breaks(facts)) or formats.NONE,
     }
 
 
@@ -131,15 +169,30 @@ def _reason(one: Candidate, reason: Reason) -> str:
     return t(f"retirement.why.{reason}")
 
 
-def _breaks(one: Candidate) -> str:
-    words = [t("retirement.breaks.alias", alias=alias) for alias in one.facts.aliases]
-    for service in one.facts.services:
+def missed(request: Request) -> None:
+    """What would miss the version of an open request to retire it, as it is now."""
+    if not request.open or request.rung != deck().rules.ladder.retired:
+        return
+    with errors.part():
+        facts = read("retired", lambda: retirement.facts(deck(), request.model, request.version),
+                     request.model, request.version)  # fmt: skip
+        name, what = f"{facts.model} v{facts.version}", _breaks(facts)
+        if what:
+            st.warning(md("retirement.would_break", name=name, what=what),
+                       icon=":material/link_off:")  # fmt: skip
+        else:
+            st.caption(f":material/link_off: {md('retirement.breaks_nothing', name=name)}")
+
+
+def _breaks(facts: Facts) -> str:
+    words = [t("retirement.breaks.alias", alias=alias) for alias in facts.aliases]
+    for service in facts.services:
         last = t("retirement.last", ago=_ago(service.called_at)) if service.called_at else (
             t("retirement.never" if service.known else "retirement.unknown")
         )  # fmt: skip
         words.append(t("retirement.breaks.endpoint", id=service.endpoint[:6], last=last))
-    if one.facts.rung.exclusive:
-        words.append(t("retirement.breaks.rung", rung=one.facts.rung.name))
+    if facts.rung.exclusive:
+        words.append(t("retirement.breaks.rung", rung=facts.rung.name))
     return "; ".join(words)
 
 
@@ -169,30 +222,33 @@ def _ask(here: Findings, picked: Sequence[Candidate]) -> None:
     if len(picked) > MOST_ASKED:
         st.warning(t("retirement.too_many", n=len(picked), most=MOST_ASKED))
         return
-    missed = [c for c in picked if c.breaks]
-    with st.form("retire", border=True):
-        named = ", ".join(f"{c.facts.model} v{c.facts.version}" for c in picked[:8])
-        more = len(picked) - 8
+    ids = tuple((c.facts.model, c.facts.version) for c in picked)
+    st.session_state[_DRAWN] = _Drawn(ids, {one: here.seen[one] for one in ids})
+    breaking = [c.facts for c in picked if _breaks(c.facts)]
+    with st.form("retire", border=True, enter_to_submit=False):
+        named = ", ".join(f"{model} v{version}" for model, version in ids[:_MOST_NAMED])
+        more = len(ids) - _MOST_NAMED
         st.markdown(
             md("retirement.asks", names=named) if more <= 0
             else md("retirement.asks_more", names=named, n=more)
         )  # fmt: skip
-        for one in missed[:8]:
-            name = f"{one.facts.model} v{one.facts.version}"
+        for facts in breaking[:_MOST_NAMED]:
+            name = f"{facts.model} v{facts.version}"
             st.warning(
-                md("retirement.would_break", name=name, what=_breaks(one)),
+                md("retirement.would_break", name=name, what=_breaks(facts)),
                 icon=":material/link_off:",
             )
-        why = st.text_area(t("retirement.comment"), key="retire_why", height=90)
+        if len(breaking) > _MOST_NAMED:
+            n = len(breaking) - _MOST_NAMED
+            st.warning(t("retirement.would_break_more", n=n), icon=":material/link_off:")
+        st.text_area(
+            t("retirement.comment"), st.session_state.get(_TYPED, ""), height=90,
+            key=f"retire_why_{st.session_state.get(_TURN, 0)}",
+        )  # fmt: skip
         st.caption(t("retirement.nothing_deleted"))
-        sent = st.form_submit_button(
-            t("retirement.ask", n=len(picked)), type="primary", icon=":material/archive:"
+        st.form_submit_button(
+            t("retirement.ask", n=len(ids)), type="primary", icon=":material/archive:", key=_BUTTON
         )
-    if sent:
-        ids = [(c.facts.model, c.facts.version) for c in picked]
-        st.session_state[_ASKED] = retirement.ask_to_archive(deck(), ids, here.seen, why or "")
-        forget()
-        st.rerun()
 
 
 def _told() -> None:

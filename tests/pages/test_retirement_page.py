@@ -1,5 +1,7 @@
 """The pages Retirement and Permissions, as whoever is at this machine sees them."""
 
+from collections.abc import Sequence
+
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -8,9 +10,12 @@ from core.lifecycle.permissions import Overview, Row
 from core.mlflow_api.holders import Account, Grant, Holder, Source, ways
 from core.people import Permission
 from core.registry import requests
+from core.registry.plan import see
 from core.registry.requests import Kind
+from core.registry.transitions import read_state
+from core.serving import endpoints
 from core.ui import permissions
-from core.ui.deck import deck
+from core.ui.deck import deck, forget
 from core.ui.runs import fingerprint
 from tests.pages.asked import read, wine
 from tests.pages.conftest import HOSTILE, Open, Store, markdown_of
@@ -23,11 +28,11 @@ def table(app: AppTest) -> list[dict[str, object]]:
     return rows
 
 
-def tick(app: AppTest, place: int) -> None:
-    """Tick one version of the two that are listed."""
-    key = f"retire_{fingerprint(['wine/2', 'wine/1', '[]'])}"
+def tick(app: AppTest, *places: int, listed: Sequence[int] = (2, 1)) -> None:
+    """Tick versions of those that are listed."""
+    key = f"retire_{fingerprint([*(str(('wine', v)) for v in listed), '[]'])}"
     assert key in app.session_state
-    app.session_state[key] = {"selection": {"rows": [place], "columns": [], "cells": []}}
+    app.session_state[key] = {"selection": {"rows": list(places), "columns": [], "cells": []}}
     app.run()
 
 
@@ -61,6 +66,101 @@ def test_an_empty_comment_is_refused_and_said(own_store: Store, open_page: Open)
     assert "wine v2" in read(app)
     assert requests.listed(deck().desk) == []
     assert app.error
+
+
+def test_what_changed_since_it_was_drawn_is_a_conflict_and_the_words_stay(
+    own_store: Store, open_page: Open
+) -> None:
+    """The page remembers MLflow's answers for seconds: the click must not be for what it reads
+    anew, which nobody has seen."""
+    here = wine(own_store)
+    here.mlflow.registry.set_stage("wine", 3, "Production")
+    app = open_page("retirement")
+    tick(app, 0)
+    here.mlflow.registry.set_stage("wine", 2, "Staging")
+    forget()
+    app.text_area[0].set_value("nobody needs it")
+    app.button[0].click().run()
+    assert not app.exception
+    assert requests.listed(deck().desk) == []
+    assert "wine v2" in app.error[0].value
+    assert "Staging" in app.error[0].value
+    assert app.text_area[0].value == "nobody needs it"
+    assert "You ask that these be archived: wine v2." in read(app)
+
+    app.button[0].click().run()  # now they have seen it
+    assert [made.comment for made in requests.listed(deck().desk)] == ["nobody needs it"]
+    assert not app.text_area
+
+
+def test_a_click_is_not_lost_when_the_version_is_listed_no_longer(
+    own_store: Store, open_page: Open
+) -> None:
+    here = wine(own_store)
+    here.mlflow.registry.set_stage("wine", 3, "Production")
+    app = open_page("retirement")
+    tick(app, 0)
+    here.mlflow.registry.set_stage("wine", 2, "Archived")
+    forget()
+    app.text_area[0].set_value("nobody needs it")
+    app.button[0].click().run()
+    assert not app.exception
+    assert "wine v2" in app.error[0].value
+
+
+def test_of_several_those_that_are_refused_stay_ticked_and_the_words_stay(
+    own_store: Store, open_page: Open
+) -> None:
+    here = wine(own_store)
+    here.mlflow.registry.set_stage("wine", 3, "Production")
+    app = open_page("retirement")
+    tick(app, 0, 1)
+    here.mlflow.registry.set_stage("wine", 2, "Staging")
+    app.text_area[0].set_value("both are old")
+    app.button[0].click().run()
+    assert not app.exception
+    assert "1 version is asked to be archived." in read(app)
+    assert [made.version for made in requests.listed(deck().desk)] == [1]
+    assert "You ask that these be archived: wine v2." in read(app)
+    assert app.text_area[0].value == "both are old"
+
+
+def test_what_would_be_missed_is_said_of_as_many_as_are_named_and_the_rest_counted(
+    own_store: Store, open_page: Open
+) -> None:
+    here = wine(own_store)
+    registry = here.mlflow.registry
+    for _ in range(4, 13):
+        registry.create_version("wine", f"models:/{own_store.model_id}", own_store.run)
+    for version in range(2, 12):
+        registry.set_alias("wine", f"a{version}", version)
+    registry.set_stage("wine", 12, "Production")
+    app = open_page("retirement")
+    listed = [int(str(row["model"]).rpartition("v")[2]) for row in table(app)]
+    assert len(listed) == 11
+    tick(app, *range(11), listed=listed)
+    assert len(app.warning) == 9
+    assert "3 more of those that are ticked would be missed" in app.warning[8].value
+
+
+def test_who_decides_on_archiving_sees_what_would_miss_the_version_now(
+    own_store: Store, open_page: Open
+) -> None:
+    here = wine(own_store)
+    made = requests.ask(
+        here.desk, "wine", 2, "Archived", "old", kind=Kind.ARCHIVE,
+        seen=see(read_state(here.mlflow, "wine"), 2, "Archived", here.rules.ladder),
+    )  # fmt: skip
+    app = open_page("evidence", request=made.id)
+    assert not app.exception
+    assert "No alias points to wine v2, and no endpoint that is up serves it." in read(app)
+
+    here.mlflow.registry.set_alias("wine", "nightly", 2)
+    endpoint = endpoints.request(here.ledger, here.actor, here.mlflow.registry.version("wine", 2))
+    forget()
+    app = open_page("evidence", request=made.id)
+    said = f"wine v2: the alias nightly; the endpoint {endpoint.id[:6]} (calls not known)"
+    assert f"{said} would miss it." in app.warning[0].value.replace("\\", "")
 
 
 def test_nothing_to_retire(own_store: Store, open_page: Open) -> None:

@@ -15,7 +15,7 @@ from core.registry.catalogue import standing
 from core.registry.requests import Choice, Decision, Kind, Request, State
 from core.registry.transitions import Outcome
 from core.texts import t
-from core.ui import approvals, errors, move, parts
+from core.ui import approvals, errors, move, parts, retirement
 from core.ui.deck import deck, forget, read
 from core.ui.evidence.look import Look
 from core.ui.markup import md, safe, visible
@@ -43,6 +43,7 @@ def decision(found: Look) -> None:
         if request.open and request.steps:
             st.markdown(f"**{t('evidence_page.section.steps')}**")
             move.lines(request.steps)
+        retirement.missed(request)
         if request.open:
             # What was clicked stood on the page in the run before; this one may know better.
             _decide(found, base, before or now)
