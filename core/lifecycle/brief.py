@@ -318,7 +318,12 @@ def _measured(request: Request, evidence: Evidence) -> str:
         value = formats.number(first.mine)
         return t("approvals.sentence.not_there", metric=first.name, value=value, rung=rung)
     mine, theirs = formats.alike(first.mine, first.theirs)
-    return t("approvals.sentence.against", metric=first.name, value=mine, holder=theirs, rung=rung)
+    said = t("approvals.sentence.against", metric=first.name, value=mine, holder=theirs, rung=rung)
+    better = first.change.better if first.change else None
+    # Higher and better is what numbers say by themselves.
+    if better is False or (better and first.better == "lower"):
+        return t(f"approvals.sentence.{'better' if better else 'worse'}", said=said)
+    return said
 
 
 def _gated(results: Sequence[Result]) -> tuple[str, ...]:

@@ -87,10 +87,14 @@ def send(
     go("evidence", request=asked.id)
 
 
-def line(request: Request) -> None:
-    """One open request as a link to its page."""
+def line(request: Request, *, on_rung: bool = False) -> None:
+    """One open request as a link to its page.
+
+    Args:
+        on_rung: it stands on the narrow card of its rung, which need not be named again.
+    """
     label = md(
-        "model.ask.open",
+        "model.ask.open_on_rung" if on_rung else "model.ask.open",
         version=request.version,
         rung=request.rung,
         who=request.requester,

@@ -188,7 +188,7 @@ def may_not_decide(page: Page) -> None:
 def opens_what_waits(page: Page, url: str) -> None:
     """The manager's inbox, then the evidence."""
     page.goto(f"{url}/approvals")
-    says(page, re.compile("r2 .* in Production; 2 checks pass, 1 warns"))
+    says(page, re.compile("r2 .* in Production.*; 2 checks pass, 1 warns"))
     press(page, t("approvals.open"))
     heading(page, f"{MODEL} v1 → Production")
 

@@ -23,7 +23,12 @@ class TestSentence:
             side(7, {"accuracy": 0.9, "z_loss": 0.31}), side(5, {"accuracy": 0.8, "z_loss": 0.4})
         )
         said = brief.sentence(request(results=(gate,)), both)
-        assert said.startswith("z_loss 0.310 against 0.400 in Production; 1 check passes")
+        assert said.startswith("z_loss 0.310 against 0.400 in Production, which is better; 1 check")
+
+    def test_says_so_where_the_version_is_worse(self) -> None:
+        both = evidence(side(7, {"accuracy": 0.9}), side(5, {"accuracy": 0.95}))
+        said = brief.sentence(request(), both)
+        assert said.startswith("accuracy 0.900 against 0.950 in Production, which is worse; ")
 
     def test_prefers_what_was_measured_on_test_data_over_training_and_the_machine(self) -> None:
         metrics = {"accuracy": 1.0, "val_accuracy": 0.8, "test_accuracy": 0.7, "system/cpu": 1.0}

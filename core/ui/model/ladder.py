@@ -34,7 +34,7 @@ def draw(found: Look) -> None:
                 _rung(found, rung, known)
                 for request in requests:
                     if request.rung == rung.name:
-                        ask.line(request)
+                        ask.line(request, on_rung=True)
     _others(dossier, requests)
     _against(dossier)
     _unattributed(dossier.model.name)
