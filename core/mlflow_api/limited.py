@@ -91,10 +91,11 @@ class Limited:
 
     def search_runs(self, experiment_ids: list[str], *args: Any, **more: Any) -> Any:
         """Runs of those experiments that the person may read."""
-        from mlflow.store.entities import PagedList
+        return self._searched(self._client.search_runs, experiment_ids, *args, **more)
 
-        ids = [i for i in experiment_ids if self._may(self._experiment_name(i), Permission.READ)]
-        return self._client.search_runs(ids, *args, **more) if ids else PagedList([], None)
+    def search_logged_models(self, experiment_ids: list[str], *args: Any, **more: Any) -> Any:
+        """Logged models of those experiments that the person may read."""
+        return self._searched(self._client.search_logged_models, experiment_ids, *args, **more)
 
     def get_logged_model(self, model_id: str) -> Any:
         """A logged model of an experiment that the person may read."""
@@ -116,6 +117,14 @@ class Limited:
             return getattr(self._client, name)(first, *args, **more)
 
         return call
+
+    def _searched(
+        self, search: Callable[..., Any], experiments: list[str], *a: Any, **k: Any
+    ) -> Any:
+        from mlflow.store.entities import PagedList
+
+        ids = [i for i in experiments if self._may(self._experiment_name(i), Permission.READ)]
+        return search(ids, *a, **k) if ids else PagedList([], None)
 
     def _readable(self, page: Any) -> Any:
         from mlflow.store.entities import PagedList

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 ACTIVE, DELETED, ALL = "ACTIVE_ONLY", "DELETED_ONLY", "ALL"
 PAGE_LIMIT = 1000
+MODELS_LIMIT = 100
 _SMALL_PAGE = 20
 """Runs that are read at once on any server; more of them, with thousands of params, take time."""
 
@@ -192,6 +193,19 @@ class Tracking:
             t("mlflow.action.logged_model"),
             lambda c: convert.logged_model(c.get_logged_model(checked)),
         )
+
+    def models_of_run(self, run: Run) -> tuple[tuple[LoggedModel, ...], bool]:
+        """Models that name a run as theirs, at most ``MODELS_LIMIT``, and whether those are all.
+
+        Deleted ones are not among them.
+        """
+        own = f"source_run_id = '{ids.run_id(run.id)}'"
+        page = self._gateway.read(
+            t("mlflow.action.logged_models"),
+            lambda c: c.search_logged_models([run.experiment_id], own, max_results=MODELS_LIMIT),
+            Kind.PAGE,
+        )
+        return tuple(convert.logged_model(m) for m in page), not page.token
 
     def create_run(
         self,

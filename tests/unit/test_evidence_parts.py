@@ -5,8 +5,11 @@ import math
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import pytest
+
+from core.lifecycle.evidence.measured import Measured
 from core.lifecycle.evidence.pins import pins
-from core.lifecycle.evidence.replicates import pick
+from core.lifecycle.evidence.replicates import of_metrics, pick
 from core.lifecycle.evidence.sides import DATA_AT, side
 from core.mlflow_api.nouns import (
     ArtifactFile,
@@ -39,7 +42,7 @@ def run(name: str = "a", seed: str | None = "1", **changes: object) -> Run:
 
 def test_pins_name_what_is_missing_and_what_is_of_another_version() -> None:
     found = pins(
-        ["numpy==2.4.6", "Pandas>=2  # any", "torch==3", "odd==1", "-r other.txt", "", "numpy2 @"],
+        ["numpy==2.4.6", "Pandas>=2  # any", "torch==3", "odd==1", "", "# a note \\"],
         "3.11.7", None, has=INSTALLED.get, here="3.11.9",
     )  # fmt: skip
     assert found == Pins(missing=("torch",), other=(("odd", "==1", "not a version"),))
@@ -50,6 +53,61 @@ def test_pins_of_another_platform_do_not_concern_this_interpreter() -> None:
     line = "pywin32==300; sys_platform == 'win32' and python_version < '2'"
     assert pins([line], "", None, has=INSTALLED.get) == Pins()
     assert pins(["pywin32==300"], "", None, has=INSTALLED.get).missing == ("pywin32",)
+    # One line concerns it, whatever another line says of the same package.
+    here = "pywin32==300; python_version > '2'"
+    assert pins([here, line], "", None, has=INSTALLED.get).missing == ("pywin32",)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "-r other.txt",
+        "-c other.txt",
+        "-e .",
+        "--pre -r other.txt",
+        "./foo.whl",
+        "git+https://example.org/a.git@v1",
+        "numpy2 @",
+        'numpy; sys_platform ~= "linux"',
+        'numpy; "a" ~= "b"',
+    ],
+)
+def test_a_line_that_is_not_understood_is_named(line: str) -> None:
+    found = pins(["pandas", line], "", None, has=INSTALLED.get)
+    assert found == Pins(unread=(line,))
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["nosuch==1.0 --hash=sha256:abc"],
+        ["nosuch==1.0 --hash sha256:abc --hash=sha256:def  # two"],
+        ["nosuch==1.0 \\", "--hash=sha256:abc \\", "--hash=sha256:def"],
+        ["nosuch==1.0\\"],
+    ],
+)
+def test_a_package_with_hashes_is_read_like_any_other(lines: list[str]) -> None:
+    found = pins(["numpy", *lines], "", None, has=INSTALLED.get)
+    assert found == Pins(missing=("nosuch",))
+
+
+@pytest.mark.parametrize(
+    "line", ["--index-url https://x/simple", "--extra-index-url=https://x", "-i https://x", "--pre"]
+)
+def test_options_that_name_no_package_are_left_out(line: str) -> None:
+    assert pins([line], "", None, has=INSTALLED.get) == Pins()
+
+
+def test_what_is_not_understood_is_compared_with_the_holders_and_shown_without_secrets() -> None:
+    ours, theirs = "git+https://ada:key@x/a.git@v1?token=key", "git+https://x/a.git@v0"
+    found = pins([ours, "-e ."], "", [theirs, "-e ."], has=INSTALLED.get)
+    assert found.unread == ("git+https://x/a.git@v1", "-e .")
+    assert found.than_holder == (
+        ("git+https://x/a.git@v1", "", "*"),
+        ("git+https://x/a.git@v0", "*", ""),
+    )
+    (long,) = pins([f"./{'x' * 500}.whl"], "", None).unread
+    assert len(long) <= 80
 
 
 def test_pins_tell_python_by_its_minor_version() -> None:
@@ -103,6 +161,16 @@ def test_metrics_that_one_of_them_lacks_are_left_out() -> None:
     assert pick(own, others).values == {"loss": (2.0, 1.0)}
 
 
+def test_a_metric_of_which_the_model_has_another_value_is_repeated_by_nobody() -> None:
+    seeded = [run("b", "2", metrics={"loss": 1.0, "auc": 98.0})]
+    found = pick(run("a", metrics={"loss": 2.0, "auc": 97.0}), seeded)
+    assert of_metrics(found, {"loss": 2.0, "auc": 97.0}) == (found, set())
+    part, other = of_metrics(found, {"loss": 2.0, "auc": 80.0})
+    assert (part.values, part.seeds, other) == ({"loss": (2.0, 1.0)}, ("1", "2"), {"auc"})
+    none, other = of_metrics(found, {})
+    assert (none.values, none.seeds, other) == ({}, (), {"loss", "auc"})
+
+
 # --------------------------------------------------------------------------------------- sides
 
 
@@ -125,7 +193,7 @@ def test_a_side_tells_what_run_and_files_say() -> None:
         loader_module="mlflow.sklearn",
     )  # fmt: skip
     files = tuple(ArtifactFile(p, False, 3) for p in ("MLmodel", "lib/x.txt", "y.PY"))
-    found = side(version(), told, None, None, info, files)
+    found = side(version(), told, Measured(told.metrics), None, info, files)
     assert found.metrics == {"auc": None, "f1": 0.5}
     assert [d["rows"] for d in found.datasets] == [5, None]
     assert found.datasets[0]["at"] == "2026-01-01"
@@ -139,7 +207,7 @@ def test_a_side_tells_what_run_and_files_say() -> None:
 
 
 def test_a_side_of_which_nothing_is_known_is_empty() -> None:
-    found = side(version(), None, None, None, None, ())
+    found = side(version(), None, Measured({}), None, None, ())
     assert (found.metrics, found.inputs, found.requirements, found.bytes) == ({}, None, None, None)
     assert found.trained_at is None
 
@@ -148,15 +216,20 @@ def test_a_side_of_which_nothing_is_known_is_empty() -> None:
 
 
 def test_evidence_comes_back_from_json_as_it_was() -> None:
-    told = side(version(), run("a"), None, pick(run("a"), [run("b", "2")]), None, ())
+    own = run("a")
+    told = side(version(), own, Measured(own.metrics), pick(own, [run("b", "2")]), None, ())
     evidence = Evidence(
         "m", "Production", AT, told, replace(told, version=1), {"purpose": "x"},
-        Answered(ok=True, rows=3, seconds=0.1), Pins(("a",), (("b", "1", "2"),), ("3.10", "3.11")),
+        Answered(ok=True, rows=3, seconds=0.1),
+        Pins(("a",), (("b", "1", "2"),), ("3.10", "3.11"), (), ("-e .",)),
         None, "d", "content", notes={"replicates": "cut"}, missing={"drift": "none"},
     )  # fmt: skip
     frozen = json.loads(json.dumps(as_json(evidence)))
     assert from_json(frozen) == evidence
     assert from_json(frozen | {"of another version": 1}) == evidence
+    assert evidence.pins is not None
+    del frozen["pins"]["unread"]  # frozen by a Modeldeck that did not look for them
+    assert from_json(frozen) == replace(evidence, pins=replace(evidence.pins, unread=()))
 
 
 def test_evidence_with_nothing_comes_back_too() -> None:

@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from core.mlflow_api import Mlflow
 from core.mlflow_api.nouns import Run
@@ -71,6 +71,16 @@ def pick(run: Run, others: Sequence[Run], *, complete: bool = True) -> Replicate
         if all(value is not None for value in column):
             values[metric] = tuple(value for value in column if value is not None)
     return Replicates(values, tuple(groups) if seeds and values else (), complete)
+
+
+def of_metrics(repeated: Replicates, metrics: Mapping[str, float]) -> tuple[Replicates, set[str]]:
+    """The repetitions of ``metrics`` alone, and the names of those that repeat another value than
+    the one there: a run's own, where its model has one of its own."""
+    other = {name for name, values in repeated.values.items() if metrics.get(name) != values[0]}
+    if not other:
+        return repeated, other
+    values = {name: column for name, column in repeated.values.items() if name not in other}
+    return replace(repeated, values=values, seeds=repeated.seeds if values else ()), other
 
 
 def _seeds(run: Run) -> tuple[str, ...]:

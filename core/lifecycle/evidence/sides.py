@@ -5,12 +5,12 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from core.lifecycle.evidence.measured import Measured
 from core.lifecycle.evidence.replicates import Replicates
 from core.mlflow_api.nouns import (
     ArtifactFile,
     Column,
     DatasetInput,
-    LoggedModel,
     ModelInfo,
     ModelVersion,
     Run,
@@ -28,14 +28,13 @@ _ROWS = ("num_rows", "num_elements", "rows")
 def side(
     version: ModelVersion,
     run: Run | None,
-    logged: LoggedModel | None,
+    found: Measured,
     repeated: Replicates | None,
     info: ModelInfo | None,
     files: tuple[ArtifactFile, ...],
 ) -> Side:
     """Put together what was found; what was not stays empty."""
-    metrics = run.metrics if run else (logged.metrics if logged else {})
-    params = run.params if run else (logged.params if logged else {})
+    params = run.params if run else (found.logged.params if found.logged else {})
     signature = info.signature if info else None
     return Side(
         version=version.version,
@@ -45,7 +44,7 @@ def side(
         registered_by=version.tags.get(ASKED_BY),
         created_at=version.created_at,
         trained_at=(run.ended_at or run.started_at) if run else None,
-        metrics={k: None if math.isnan(v) else v for k, v in sorted(metrics.items())},
+        metrics={k: None if math.isnan(v) else v for k, v in sorted(found.metrics.items())},
         replicates=repeated.values if repeated else {},
         replicate_seeds=repeated.seeds if repeated else (),
         params=dict(sorted(params.items())),

@@ -11,11 +11,15 @@ from core.charts.curves import CurveLook
 from core.errors import DeckError, NotFound
 from core.lifecycle import brief
 from core.lifecycle.brief import Changed, Metric
+from core.lifecycle.evidence.measured import measured
 from core.lifecycle.paper.pictures import Curves as Pictured
+from core.mlflow_api.nouns import logged_model_of
 from core.registry.gates import Evidence, Result, Status
+from core.registry.gates.evidence import Side
 from core.registry.gates.finding import title as gate_title
 from core.texts import has, t
 from core.ui import curves, errors, parts, runs
+from core.ui.deck import deck, read
 from core.ui.evidence.look import Look
 from core.ui.markup import md, plain, plain_frame, safe
 from core.ui.navigation import link
@@ -167,7 +171,7 @@ def _now(evidence: Evidence) -> str:
             continue
         version = t("models.v", version=side.version)
         try:
-            now = runs.run(side.run_id).metrics
+            now = _measured(side)
         except NotFound:
             return t("evidence_page.now_gone", version=version)
         except DeckError as error:
@@ -181,6 +185,18 @@ def _now(evidence: Evidence) -> str:
         return t("evidence_page.now_same")
     more = [t("evidence_page.now_more", n=len(said) - _MOST_NOW)] if len(said) > _MOST_NOW else []
     return t("evidence_page.now_other", what=" ".join([*said[:_MOST_NOW], *more]))
+
+
+def _measured(side: Side) -> Mapping[str, float]:
+    """A version's metrics as MLflow has them now, counted as its evidence counts them."""
+    run, model_id = runs.run(str(side.run_id)), logged_model_of(side.source)
+    if model_id is None:
+        return run.metrics
+
+    def ask() -> Mapping[str, float]:
+        return measured(deck().mlflow, side.version, model_id, run).metrics
+
+    return read("measured", ask, side.version, model_id, side.run_id)
 
 
 def checks(results: Sequence[Result]) -> None:
