@@ -37,6 +37,7 @@ move              .   .   .   x   x   .   .   x   .   .   .   .
 describe          .   .   .   x   x   .   .   x   .   .   .   .
 register_version  .   .   .   x   x   .   .   x   .   .   .   .
 start_endpoint    .   .   x   x   x   .   .   x   .   .   .   .
+stop_own_endpoint x   x   x   x   x   x   x   x   x   x   .   .
 stop_endpoint     .   .   .   .   .   .   .   x   .   .   .   .
 see_own_rights    x   x   x   x   x   x   x   x   x   x   x   x
 go_round          .   .   .   x   x   .   .   x   .   .   .   .
@@ -186,6 +187,13 @@ def start_endpoint(scene: Scene) -> None:
     launch.start_endpoint(scene.deck, scene.model, 1)
 
 
+def stop_own_endpoint(scene: Scene) -> None:
+    """Stop an endpoint that one asked for: of rights nothing is needed but an account."""
+    version = scene.base.mlflow.registry.version(scene.model, 1)
+    made = endpoints.request(scene.base.ledger, scene.deck.actor, version)
+    launch.stop_endpoint(scene.deck, made.id)
+
+
 def stop_endpoint(scene: Scene) -> None:
     """Stop another's endpoint."""
     version = scene.base.mlflow.registry.version(scene.model, 1)
@@ -210,7 +218,7 @@ def go_round(scene: Scene) -> None:
 
 ACTIONS: tuple[Callable[[Scene], None], ...] = (
     see_model, ask, approve, break_glass, move, describe, register_version, start_endpoint,
-    stop_endpoint, see_own_rights, go_round,
+    stop_own_endpoint, stop_endpoint, see_own_rights, go_round,
 )  # fmt: skip
 
 
@@ -241,6 +249,9 @@ def test_who_could_go_round_is_who_did(server: AccountsServer, base: Deck) -> No
     for name, level in (("one", "EDIT"), ("two", "MANAGE"), ("three", "READ")):
         server.add(name)
         server.grant(name, "registered_model", model, level)
+    # Who has it more than once keeps it until each is taken away.
+    server.grant("one", "registered_model", "*", "EDIT")
+    server.grant("one", "registered_model_version", "*", "EDIT")
     server.add("four")
     role = {"workspace": "default", "name": "editors"}
     made = server.ask("POST", "3.0/mlflow/roles/create", role)["role"]

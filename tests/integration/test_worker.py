@@ -19,8 +19,10 @@ from core.ledger import processes as ledger_processes
 from core.ledger.schema import endpoints as endpoints_table
 from core.lifecycle import running
 from core.lifecycle.deck import Deck, open_deck
+from core.lifecycle.launch import launch_job
 from core.mlflow_api.nouns import ModelVersion
 from core.processes import CHILD_MARK, ProcessRef, alive, clean_environment, start, tail
+from core.registry.register import ASKED_BY
 from core.serving import endpoints, predict
 from core.serving.endpoints import Endpoint
 from core.settings import load
@@ -347,6 +349,17 @@ def test_jobs_run_to_their_true_end(open_shop: Shop) -> None:
     assert open_shop.ended(missing)[0] == jobs.FINISHED
     assert open_shop.job(bad).message == "It did what it could."
     assert open_shop.job(good).message == ""
+
+
+def test_what_a_job_trained_the_worker_registers(open_shop: Shop) -> None:
+    deck = open_shop.deck
+    typed = {"data": "bundled:iris", "family": "linear", "folds": "2", "register_as": "by-worker"}
+    job = launch_job(deck, projects.tabular(), typed, experiment="trained", title="t")
+    assert open_shop.ended(job) == (jobs.FINISHED, 0, "FINISHED")
+    assert open_shop.job(job).message == ""
+    (version,) = deck.mlflow.registry.versions("by-worker")
+    assert version.run_id == job.run_id
+    assert version.tags[ASKED_BY] == deck.actor.name
 
 
 def test_a_stop_ends_the_whole_group_and_who_left_it(open_shop: Shop) -> None:
