@@ -11,11 +11,11 @@ from pandas import DatetimeIndex
 
 from core.charts.labels import markup
 from core.charts.scales import Floats, true_infinity
-from core.charts.thin import Indices
 from core.formats import in_zone
 from core.mlflow_api.histories import History
 from core.runs.histories import Line
 from core.texts import t
+from core.thinning import Indices
 
 Along = Literal["step", "time", "relative", "metric"]
 

@@ -13,11 +13,11 @@ from core.charts.look import figure
 from core.charts.notes import Notes, notes
 from core.charts.panels import x_name, y_name
 from core.charts.scales import Floats, tick_text
-from core.charts.thin import Indices, keep_extremes, smooth
 from core.mlflow_api.histories import History
 from core.runs.bands import Band, Spread, band
 from core.runs.histories import Line
 from core.texts import t
+from core.thinning import Indices, keep_extremes, smooth
 
 MOST_GROUPS = MOST_LOOKS
 """Groups in one figure: as many as there are looks of line."""

@@ -25,10 +25,10 @@ from core.charts.marks import MARKS, mark_key, mark_trace, masks
 from core.charts.notes import Notes, notes
 from core.charts.panels import TITLE, edge_name, layout, plot_height, x_name, y_name
 from core.charts.scales import Floats, tick_text, true_infinity
-from core.charts.thin import Indices, keep_extremes, smooth, spikes
 from core.mlflow_api.histories import History
 from core.runs.histories import Line
 from core.texts import t
+from core.thinning import Indices, keep_extremes, smooth, spikes, with_gaps
 
 MOST_POINTS = 1_200
 """Points drawn of one curve: more than a screen has columns."""
@@ -277,18 +277,7 @@ class _Pen:
         if laid.also is not None and kept.size < finite.size:
             sideways = keep_extremes(laid.also[finite], self.most // 2, laid.place[finite])
             kept = np.union1d(kept, finite[sideways])
-        return _with_gaps(kept, off)
-
-
-def _with_gaps(kept: Indices, off: NDArray[np.bool_]) -> Indices:
-    """``kept`` and, between neighbours with something off between them, one point that is off."""
-    bad = np.flatnonzero(off)
-    if kept.size == 0 or bad.size == 0:
-        return kept
-    following = np.searchsorted(bad, kept[:-1])
-    inside = following < bad.size
-    inside[inside] = bad[following[inside]] < kept[1:][inside]
-    return np.sort(np.concatenate([kept, bad[following[inside]]]))
+        return with_gaps(kept, off)
 
 
 def _dots(y: Floats, colour: str) -> dict[str, Any]:

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from core.charts.look import GREY
 from core.charts.scales import Floats
-from core.charts.thin import Indices, stretches
 from core.formats import count
 from core.texts import t
+from core.thinning import Indices, stretches
 
 
 @dataclass(frozen=True)

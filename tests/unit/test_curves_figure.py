@@ -14,10 +14,10 @@ from scipy.stats import ttest_1samp
 from core.charts import group_bands, metric_curves
 from core.charts.curves import ALL_POINTS, MOST_POINTS, CurveLook, run_looks
 from core.charts.look import COLOURS
-from core.charts.thin import _starts, keep_extremes, smooth, spikes, stretches
 from core.mlflow_api.histories import History, history
 from core.runs.bands import band
 from core.runs.histories import Line
+from core.thinning import _starts, keep_extremes, smooth, spikes, stretches
 
 START = 1_772_546_400_000  # 2026-03-03 14:00 UTC
 HOSTILE = "<a href='http://evil'>x</a> & $x^2$ %{evil} \u202egnp.exe\u202c\x00\n#000001"

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import lfilter
 
-from core.charts.scales import Floats
+from core.statistics import Floats
 
 Indices = NDArray[np.intp]
 
@@ -93,6 +93,17 @@ def _first_where(values: Floats, wanted: Floats, starts: Indices) -> Indices:
     bucket = np.searchsorted(starts, found, side="right")
     first: Indices = found[np.concatenate([[True], bucket[1:] != bucket[:-1]])]
     return first
+
+
+def with_gaps(kept: Indices, off: NDArray[np.bool_]) -> Indices:
+    """``kept`` and, between neighbours with something off between them, one point that is off."""
+    bad = np.flatnonzero(off)
+    if kept.size == 0 or bad.size == 0:
+        return kept
+    following = np.searchsorted(bad, kept[:-1])
+    inside = following < bad.size
+    inside[inside] = bad[following[inside]] < kept[1:][inside]
+    return np.sort(np.concatenate([kept, bad[following[inside]]]))
 
 
 def smooth(values: Floats, weight: float) -> Floats:
