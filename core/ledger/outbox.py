@@ -6,10 +6,9 @@ one sends it; one whose sender died is sent again, under the same id.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from fnmatch import fnmatchcase
 from typing import Any
 
 import sqlalchemy as sa
@@ -20,6 +19,7 @@ from core.ledger import Ledger, new_id, now
 from core.ledger.schema import deliveries as delivery_table
 from core.ledger.schema import record as record_table
 from core.ledger.schema import webhooks as table
+from core.people.patterns import fits
 from core.texts import t
 
 SAMPLE = 0
@@ -91,7 +91,7 @@ class Webhook:
         """Whether a line of the record is sent there."""
         asked = [a for group in self.actions for a in GROUPS.get(group, ())]
         named = any(action.startswith(a) if a.endswith(".") else action == a for a in asked)
-        return named and fnmatchcase(model, self.models)
+        return named and fits(self.models, model)
 
 
 @dataclass(frozen=True)
@@ -136,10 +136,14 @@ def webhook(ledger: Ledger, webhook_id: str) -> Webhook:
         return read(connection, webhook_id)
 
 
-def read(connection: Connection, webhook_id: str) -> Webhook:
-    """The same within a transaction."""
+def read(connection: Connection, webhook_id: str, *, lock: bool = False) -> Webhook:
+    """The same within a transaction.
+
+    Args:
+        lock: keep others from changing it until the transaction ends.
+    """
     query = sa.select(table).where(table.c.id == webhook_id, table.c.removed_at.is_(None))
-    row = connection.execute(query).first()
+    row = connection.execute(query.with_for_update() if lock else query).first()
     if row is None:
         raise NotFound(t("webhooks.gone"))
     return _webhook(row._mapping)
@@ -168,33 +172,48 @@ def newest(connection: Connection) -> int:
 
 def enqueue(ledger: Ledger) -> int:
     """Make deliveries of the record's new lines; how many were made."""
-    return sum(_enqueue(ledger, one) for one in webhooks(ledger) if one.enabled)
-
-
-def _enqueue(ledger: Ledger, one: Webhook) -> int:
     made = 0
-    c = record_table.c
-    with ledger.transaction(t("webhooks.recording")) as connection:
-        new = connection.execute(
-            sa.select(c.number, c.action, c.model)
-            .where(c.number > one.seen)
-            .order_by(c.number)
-            .limit(_AT_ONCE)
-        ).all()
-        if not new:
-            return 0
-        moved = connection.execute(
-            table.update()
-            .where(table.c.id == one.id, table.c.seen == one.seen)
-            .values(seen=new[-1].number)
-        )
-        if moved.rowcount != 1:  # another worker was faster
-            return 0
-        for line in new:
-            if one.wants(line.action, line.model):
-                post(connection, one.id, line.number)
-                made += 1
+    for one in webhooks(ledger):
+        if one.enabled:
+            with ledger.transaction(t("webhooks.recording")) as connection:
+                made += _enqueue(connection, one)[1]
     return made
+
+
+def catch_up(connection: Connection, one: Webhook) -> Webhook:
+    """Make deliveries of all lines up to the record's end; the webhook as it is then.
+
+    Args:
+        one: as ``read`` gave it with ``lock``.
+    """
+    while True:
+        seen, _ = _enqueue(connection, one)
+        if seen == one.seen:
+            return one
+        one = replace(one, seen=seen)
+
+
+def _enqueue(connection: Connection, one: Webhook) -> tuple[int, int]:
+    """Up to which line was looked now, and how many deliveries were made."""
+    c = record_table.c
+    new = connection.execute(
+        sa.select(c.number, c.action, c.model)
+        .where(c.number > one.seen)
+        .order_by(c.number)
+        .limit(_AT_ONCE)
+    ).all()
+    if not new:
+        return one.seen, 0
+    seen = new[-1].number
+    moved = connection.execute(
+        table.update().where(table.c.id == one.id, table.c.seen == one.seen).values(seen=seen)
+    )
+    if moved.rowcount != 1:  # another worker was faster
+        return one.seen, 0
+    wanted = [line.number for line in new if one.wants(line.action, line.model)]
+    for number in wanted:
+        post(connection, one.id, number)
+    return seen, len(wanted)
 
 
 def post(connection: Connection, webhook_id: str, number: int) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -28,8 +29,8 @@ from core.ledger.schema import deliveries as delivery_table
 from core.ledger.schema import webhooks as webhook_table
 from core.lifecycle import webhooks
 from core.lifecycle.deck import Deck, open_deck
-from core.lifecycle.webhooks import WebhookKeeper
-from core.lifecycle.webhooks.guard import networks, parse
+from core.lifecycle.webhooks import WebhookKeeper, sending
+from core.lifecycle.webhooks.guard import Target, networks, parse
 from core.lifecycle.webhooks.sending import Undelivered, send
 from core.people import Actor
 from core.settings import load
@@ -283,6 +284,35 @@ def test_what_happens_while_it_is_off_is_never_sent(deck: Deck, listener: Listen
     assert len(listener.received) == 1
 
 
+def test_what_happened_before_it_was_switched_off_is_not_lost_when_the_worker_was_behind(
+    deck: Deck, listener: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "_AT_ONCE", 2)  # more lines than are looked at in one go
+    webhook_id, _ = make(deck, listener.url)
+    before = [happens(deck.ledger) for _ in range(5)]
+    webhooks.enable(deck, webhook_id, on=False)
+    happens(deck.ledger)
+    deliver(deck)
+    assert listener.received == []
+    webhooks.enable(deck, webhook_id, on=True)
+    after = happens(deck.ledger)
+    for _ in range(3):
+        deliver(deck)
+    assert [told["record"]["number"] for told in listener.bodies] == [*before, after]
+
+
+def test_a_worker_that_was_in_the_middle_tells_nothing_of_the_time_when_it_was_off(
+    deck: Deck, listener: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    webhook_id, _ = make(deck, listener.url)
+    as_it_was = outbox.webhooks(deck.ledger)
+    webhooks.enable(deck, webhook_id, on=False)
+    happens(deck.ledger)
+    with monkeypatch.context() as patch:
+        patch.setattr(outbox, "webhooks", lambda _: as_it_was)
+        assert outbox.enqueue(deck.ledger) == 0
+
+
 def test_a_removed_one_is_told_nothing_and_keeps_no_secret(deck: Deck, listener: Listener) -> None:
     webhook_id, secret = make(deck, listener.url)
     happens(deck.ledger)
@@ -399,6 +429,34 @@ def test_the_name_is_resolved_once_and_that_address_is_connected_to(
     assert asked == ["hooks.example.com"]
     ((_, headers, _),) = listener.received
     assert headers["Host"] == f"hooks.example.com:{port}"
+
+
+def test_asking_for_the_address_counts_as_time_too(
+    listener: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, given, connection = [0.0], [], sending._connection
+
+    def slowly(seconds: float) -> Callable[..., str]:
+        def resolve(*_: object) -> str:
+            clock[0] += seconds
+            return "127.0.0.1"
+
+        return resolve
+
+    def connected(target: Target, address: str, seconds: float) -> Any:
+        given.append(seconds)
+        return connection(target, address, seconds)
+
+    fake = SimpleNamespace(monotonic=lambda: clock[0])
+    monkeypatch.setattr(sending, "time", fake)
+    monkeypatch.setattr(sending, "_connection", connected)
+    monkeypatch.setattr(sending, "resolve", slowly(4.0))
+    assert post(listener.url, 60.0) == 200
+    assert given == [56.0]
+    monkeypatch.setattr(sending, "resolve", slowly(60.0))
+    with pytest.raises(Undelivered, match="in time"):
+        post(listener.url, 60.0)
+    assert len(given) == len(listener.received) == 1
 
 
 def test_a_redirect_is_not_followed(listener: Listener) -> None:

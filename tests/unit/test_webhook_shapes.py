@@ -143,3 +143,12 @@ def test_a_webhook_is_told_what_it_asks_for() -> None:
     }
     for (action, model), wanted in asked.items():
         assert hook.wants(action, model) == wanted, (action, model)
+
+
+def test_brackets_of_a_pattern_stand_for_themselves_as_the_form_says() -> None:
+    hook = Webhook(
+        "1", "n", "u", Shape.JSON, "", ("decisions",), "rent[ab]?", True, 0, "a", AT, None
+    )
+    asked = {"rent[ab]1": True, "renta1": False, "rent[ab]": False}
+    for model, wanted in asked.items():
+        assert hook.wants("request.approved", model) == wanted, model

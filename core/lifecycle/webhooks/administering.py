@@ -105,7 +105,10 @@ def make(
 
 
 def enable(deck: Deck, webhook_id: str, on: bool) -> None:
-    """Let a webhook be told again, or no more. What happens while it is off is never sent.
+    """Let a webhook be told again, or no more.
+
+    What happens while it is off is never sent. What happened before, and was not sent yet, waits
+    until it is on again.
 
     Raises:
         NotAllowed: this person is no administrator.
@@ -113,12 +116,15 @@ def enable(deck: Deck, webhook_id: str, on: bool) -> None:
     """
     _require_administrator(deck)
     with deck.ledger.transaction(t("webhooks.recording")) as connection:
-        one = outbox.read(connection, webhook_id)
+        one = outbox.read(connection, webhook_id, lock=True)
         if one.enabled == on:
             return
+        if one.enabled:
+            one = outbox.catch_up(connection, one)
         line = _write(connection, deck, f"webhook.{'enabled' if on else 'disabled'}", one)
-        seen = line.number if on else one.seen
-        outbox.change(connection, webhook_id, enabled=on, seen=seen)
+        if one.enabled:  # others may have written up to here
+            outbox.catch_up(connection, one)
+        outbox.change(connection, webhook_id, enabled=on, seen=line.number)
 
 
 def remove(deck: Deck, webhook_id: str) -> None:

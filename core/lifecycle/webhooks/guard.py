@@ -97,8 +97,11 @@ def allowed(address: Address, extra: Sequence[Network]) -> bool:
     return meant.is_global and not special
 
 
-def resolve(target: Target, extra: Sequence[Network]) -> str:
+def resolve(target: Target, extra: Sequence[Network], seconds: float = _RESOLVE_SECONDS) -> str:
     """The one address to connect to.
+
+    Args:
+        seconds: how long a name server may take, at most.
 
     Raises:
         NotAllowed: the name leads, by one of its addresses, to where nothing is sent.
@@ -107,7 +110,7 @@ def resolve(target: Target, extra: Sequence[Network]) -> str:
     try:
         found = _resolvers.submit(
             socket.getaddrinfo, target.host, target.port, type=socket.SOCK_STREAM
-        ).result(_RESOLVE_SECONDS)
+        ).result(min(seconds, _RESOLVE_SECONDS))
     except (OSError, UnicodeError, TimeoutError):
         raise InvalidInput(t("webhooks.no_host"), field="url") from None
     # A scope ("%eth0") belongs to link-local addresses alone.

@@ -64,8 +64,12 @@ def send(
         InvalidInput: there is no such host.
         Undelivered: no answer in time, or one that is no 2xx.
     """
-    address = resolve(target, extra)
-    connection = _connection(target, address, timeout)
+    begun = time.monotonic()
+    address = resolve(target, extra, timeout)
+    left = timeout - (time.monotonic() - begun)
+    if left <= 0:
+        raise _failed(TimeoutError(), cut=True)
+    connection = _connection(target, address, left)
     over = threading.Event()
     connected: socket.socket | None = None
 
@@ -76,7 +80,7 @@ def send(
         if sock is not None:
             _shut(sock)
 
-    watch = threading.Timer(timeout, cut)
+    watch = threading.Timer(left, cut)
     watch.daemon = True
     watch.start()
     try:
