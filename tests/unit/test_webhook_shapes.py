@@ -71,8 +71,33 @@ def test_a_message_says_who_what_and_where(shape: Shape) -> None:
         assert words in told
 
 
+@pytest.mark.parametrize("shape", [Shape.SLACK, Shape.TEAMS])
+def test_a_change_without_modeldeck_says_what_changed_and_that_nobody_is_known(
+    shape: Shape,
+) -> None:
+    entry = Entry(
+        "unattributed.stage", "", "unknown", "outside", model="rent", version=7,
+        before={"7": {"rung": "Staging", "aliases": []}, "5": {"rung": "Production"}},
+        after={"7": {"rung": "Production", "aliases": ["champion"]}, "5": {"rung": "Production"}},
+    )  # fmt: skip
+    told = [text for _, text in texts(sent(shape, replace(LINE, entry=entry)))]
+    assert "v7: Staging → Production, champion" in told
+    assert any(text.endswith("(by whom is not known)") for text in told)
+    assert not any("()" in text for text in told)
+
+
+def test_a_message_without_a_change_or_a_reason_has_no_empty_text() -> None:
+    entry = replace(ENTRY, before=None, after=None, why="")
+    found = sent(Shape.SLACK, replace(LINE, entry=entry))
+    assert all(text for _, text in texts(found))
+    assert [block["type"] for block in found["blocks"]] == ["header", "section", "context"]
+
+
 def hostile() -> Line:
-    entry = replace(ENTRY, actor=HOSTILE, model=HOSTILE, rung=HOSTILE, why=HOSTILE)
+    moved = {HOSTILE: {"rung": HOSTILE, "aliases": [HOSTILE]}}
+    entry = replace(
+        ENTRY, actor=HOSTILE, model=HOSTILE, rung=HOSTILE, why=HOSTILE, before=moved, after=None
+    )
     return replace(LINE, entry=entry)
 
 

@@ -4,7 +4,7 @@ Everything in a line may be somebody's text: it is sent as text, never as markup
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from core.formats import shorten, visible
 from core.ledger.chain import Entry, Line
 from core.ledger.outbox import Shape
-from core.registry.telling import sentence
+from core.registry.telling import changes, sentence
 from core.texts import t
 
 _LONGEST = 2_000
@@ -76,11 +76,10 @@ def link(line: Line | None, address: str) -> str:
     return f"{root}/model?{urlencode(query)}"
 
 
-def slack(title: str, text: str, footer: str, link: str) -> dict[str, Any]:
+def slack(title: str, texts: Sequence[str], footer: str, link: str) -> dict[str, Any]:
     """An incoming webhook's message: plain text in blocks, which Slack does not interpret."""
     blocks: list[dict[str, Any]] = [_slack_text("header", shorten(title, 140))]
-    if text:
-        blocks.append(_slack_text("section", text))
+    blocks += [_slack_text("section", text) for text in texts]
     if link:
         shown = f"<{_slack(link)}|{_slack(t('webhooks.open'))}>"
         blocks.append({"type": "section", "text": {"type": "mrkdwn", "text": shown}})
@@ -90,7 +89,7 @@ def slack(title: str, text: str, footer: str, link: str) -> dict[str, Any]:
     return {"text": _slack(title), "blocks": blocks}
 
 
-def teams(title: str, text: str, footer: str, link: str) -> dict[str, Any]:
+def teams(title: str, texts: Sequence[str], footer: str, link: str) -> dict[str, Any]:
     """A card for a Teams workflow; runs of text, which know no Markdown."""
     content: dict[str, Any] = {
         "$schema": _CARD,
@@ -98,7 +97,7 @@ def teams(title: str, text: str, footer: str, link: str) -> dict[str, Any]:
         "version": "1.4",
         "body": [
             _teams_text(title, weight="Bolder", size="Medium"),
-            *([_teams_text(text)] if text else []),
+            *map(_teams_text, texts),
             _teams_text(footer, isSubtle=True, size="Small"),
         ],
     }
@@ -115,16 +114,18 @@ def teams(title: str, text: str, footer: str, link: str) -> dict[str, Any]:
 def headline(entry: Entry) -> str:
     """What happened, to what and by whom, on one line: "rent: Approved v7 → Production (ada)"."""
     subject = f"{entry.model}: " if entry.model else ""
-    return _clean(f"{subject}{sentence(entry)} ({entry.actor})", 300)
+    who = entry.actor or t("webhooks.by_nobody_known")
+    return _clean(f"{subject}{sentence(entry)} ({who})", 300)
 
 
-def _told(line: Line | None) -> tuple[str, str, str]:
-    """Title, text and small print."""
+def _told(line: Line | None) -> tuple[str, list[str], str]:
+    """Title, texts (what changed, and why) and small print."""
     if line is None:
-        return t("webhooks.test_title"), t("webhooks.test_text"), t("webhooks.from")
+        return t("webhooks.test_title"), [t("webhooks.test_text")], t("webhooks.from")
     entry = line.entry
     footer = t("webhooks.footer", number=line.number, hash=line.hash[:12])
-    return headline(entry), _clean(entry.why, _LONGEST), footer
+    texts = (_clean(text, _LONGEST) for text in (changes(entry), entry.why))
+    return headline(entry), [text for text in texts if text], footer
 
 
 def _clean(text: str, most: int) -> str:
