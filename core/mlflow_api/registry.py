@@ -16,8 +16,11 @@ from core.texts import t
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion as MlflowVersion
 
 STAGES = ("None", "Staging", "Production", "Archived")
+_AT_ONCE = 1_000
+"""Rows of one page."""
 _DEFAULT_NAME = "MLFLOW_TRACKING_URI"
 _DEFAULT_STORE = threading.Lock()
 
@@ -40,7 +43,7 @@ class Registry:
             page = self._gateway.read(
                 t("mlflow.action.models"),
                 lambda c, token=token: c.search_registered_models(  # type: ignore[misc]
-                    max_results=1000, order_by=["name ASC"], page_token=token
+                    max_results=_AT_ONCE, order_by=["name ASC"], page_token=token
                 ),
             )
             found += [convert.registered_model(m) for m in page]
@@ -91,13 +94,10 @@ class Registry:
         ]
 
     def versions_of_run(self, run_id: str) -> list[ModelVersion]:
-        """The versions that were made from a run."""
-        checked = ids.run_id(run_id)
-        page = self._gateway.read(
-            t("mlflow.action.versions_of_run"),
-            lambda c: c.search_model_versions(f"run_id = '{checked}'", max_results=1000),
-        )
-        return [convert.model_version(v, {}) for v in page]
+        """All versions that were made from a run, without their aliases."""
+        text = f"run_id = '{ids.run_id(run_id)}'"
+        found = self._pages(text, t("mlflow.action.versions_of_run"))
+        return [convert.model_version(v, {}) for v in found]
 
     def version(self, name: str, number: int, model: RegisteredModel | None = None) -> ModelVersion:
         """One version with its aliases.
@@ -266,20 +266,25 @@ class Registry:
             mine = (v for v in rows if name in (None, v.model))
             found = [convert_aliases(v, aliases) if v.version in carriers else v for v in mine]
             return sorted(found, key=lambda v: -v.version)
-        found = []
+        pages = self._pages(text, t("mlflow.action.versions"))
+        found = [convert.model_version(v, aliases) for v in pages if name in (None, v.name)]
+        return sorted(found, key=lambda v: -v.version)
+
+    def _pages(self, text: str, action: str) -> "Iterator[MlflowVersion]":
+        """All versions that a filter finds, one page after the other."""
         token: str | None = None
         while True:
             page = self._gateway.read(
-                t("mlflow.action.versions"),
+                action,
                 lambda c, token=token: c.search_model_versions(  # type: ignore[misc]
-                    text, max_results=1000, page_token=token
+                    text, max_results=_AT_ONCE, page_token=token
                 ),
                 Kind.PAGE,
             )
-            found += [convert.model_version(v, aliases) for v in page if name in (None, v.name)]
+            yield from page
             token = page.token
             if not token:
-                return sorted(found, key=lambda v: -v.version)
+                return
 
 
 def _name_filter(name: str) -> str:
