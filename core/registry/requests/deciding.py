@@ -109,7 +109,8 @@ def _decide(desk: Desk, request_id: str, choice: Choice, said: str, seen: str) -
 def _advance(act: Act, choice: Choice, said: str, fingerprint: str) -> None:
     request, actor = act.request, act.desk.actor
     present = rows.read(act.connection, request.id)
-    approvals = len(counted(present, fingerprint, act.policy, act.desk.rules))
+    named_by = None if actor.decides_alone else act.desk.rules
+    approvals = len(counted(present, fingerprint, act.policy, named_by))
     need = needed_now(request, act.policy)
     state = after_decision(request, choice, approvals, need)
     values: dict[str, str] = {}

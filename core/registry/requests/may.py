@@ -88,7 +88,7 @@ def counted(
     Args:
         policy: what the rules say today (``policy_for``); an approval of somebody whom they name no
             longer does not count.
-        rules: say who is in which group.
+        rules: say who is in which group; None where one is alone and need not be named.
     """
     return tuple(
         d
