@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from itertools import chain, zip_longest
 from pathlib import Path
 
 import pytest
@@ -88,18 +89,24 @@ FIXTURES = {
 }
 
 
-SLOWEST_FIRST = ("browser", "soak", "integration", "pages", "unit")
-"""Folders of tests. Files are handed to processes in this order: quick ones fill the end."""
+SLOW = ("browser", "integration")
+"""Folders of tests that take long. Their files are handed to processes first and in turns: two
+browsers at once are slower than one after the other. Quick files fill the end."""
 
 
-def _place(item: pytest.Item) -> int:
-    parts = item.path.parts
-    return next((n for n, folder in enumerate(SLOWEST_FIRST) if folder in parts), 0)
+def _in_turns(items: list[pytest.Item]) -> list[pytest.Item]:
+    files: dict[str, dict[Path, list[pytest.Item]]] = {folder: {} for folder in (*SLOW, "")}
+    for item in items:
+        folder = next((name for name in SLOW if name in item.path.parts), "")
+        files[folder].setdefault(item.path, []).append(item)
+    slow = zip_longest(*(files[folder].values() for folder in SLOW), fillvalue=[])
+    ordered = [*chain.from_iterable(slow), *files[""].values()]
+    return list(chain.from_iterable(ordered))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put slow files first, and mark each test by the real parts that it needs."""
-    items.sort(key=_place)  # stable: within a folder the order stays
+    items[:] = _in_turns(items)
     for item in items:
         marks = {FOLDERS.get(folder) for folder in item.path.parts}
         marks |= {FIXTURES.get(fixture) for fixture in getattr(item, "fixturenames", ())}
