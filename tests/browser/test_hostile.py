@@ -141,7 +141,7 @@ class Hostile:
 COMPARE = tuple(t(f"compare.way.{way}") for way in WAYS)
 SILENT = (
     "compare", "models", "experiments", "processes", "welcome", "retirement", "permissions",
-    "webhooks", "ledger",
+    "webhooks", "ledger", "migration",
 )  # fmt: skip
 """Pages whose text from outside stands in canvas tables, charts and lists only, or nowhere."""
 
