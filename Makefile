@@ -39,8 +39,7 @@ check: $(TOOLS) ## style, types, import rules and documentation
 
 test: $(TOOLS) ## every test; installs a browser when there is none
 	$(BIN)/python -m tests.browser_setup
-	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 \
-		--dist=loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile $(ARGS)
 
 test-unit: $(TOOLS) ## the tests that start no server and no browser
 	$(BIN)/python -m pytest -m "not browser and not server and not postgres" $(ARGS)

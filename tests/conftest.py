@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterator
-from itertools import chain, zip_longest
 from pathlib import Path
 
 import pytest
@@ -89,24 +88,8 @@ FIXTURES = {
 }
 
 
-SLOW = ("browser", "integration")
-"""Folders of tests that take long. Their files are handed to processes first and in turns: two
-browsers at once are slower than one after the other. Quick files fill the end."""
-
-
-def _in_turns(items: list[pytest.Item]) -> list[pytest.Item]:
-    files: dict[str, dict[Path, list[pytest.Item]]] = {folder: {} for folder in (*SLOW, "")}
-    for item in items:
-        folder = next((name for name in SLOW if name in item.path.parts), "")
-        files[folder].setdefault(item.path, []).append(item)
-    slow = zip_longest(*(files[folder].values() for folder in SLOW), fillvalue=[])
-    ordered = [*chain.from_iterable(slow), *files[""].values()]
-    return list(chain.from_iterable(ordered))
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put slow files first, and mark each test by the real parts that it needs."""
-    items[:] = _in_turns(items)
+    """Mark each test by the real parts that it needs."""
     for item in items:
         marks = {FOLDERS.get(folder) for folder in item.path.parts}
         marks |= {FIXTURES.get(fixture) for fixture in getattr(item, "fixturenames", ())}

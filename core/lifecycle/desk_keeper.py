@@ -154,8 +154,9 @@ class DeskKeeper:
                 continue  # the page of whoever approved does it
             try:
                 carry_out(self._deck, request.id)
-            except DeckError as error:  # the request says what became of it
+            except DeckError as error:
                 _log.warning("request %s: %s", request.id, error)
+                _why_it_waits(self._deck.ledger, request, error.what)
             except Exception as error:  # noqa: BLE001 - told below: it must not hold up the others
                 _log.warning("request %s met a defect: %r", request.id, error)
                 defects.append(error)
@@ -240,6 +241,15 @@ def _say(ledger: Ledger, request: Request, what: str) -> None:
             rows.change(connection, request, State.CHECKING, message=what[:500])
     except Conflict:
         raise Stopped from None
+
+
+def _why_it_waits(ledger: Ledger, request: Request, what: str) -> None:
+    """Tell on an approved request why it was not carried out yet; one that was closed says so
+    itself."""
+    with ledger.transaction(t("requests.recording")) as connection:
+        now_is = rows.read(connection, request.id, lock=True)
+        if now_is.state is State.APPROVED:
+            rows.change(connection, now_is, State.APPROVED, message=what[:500])
 
 
 def _watching(

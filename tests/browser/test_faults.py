@@ -188,7 +188,8 @@ def tabs(browser: Browser, stage: Stage) -> Iterator[Tabs]:
     for look in looks(stage):
         opened[look] = page = context.new_page()
         page.goto(look.address(stage.app.url))
-        expect(page.get_by_test_id("stMain").get_by_role("heading", level=1)).to_be_visible()
+        head = page.get_by_test_id("stMain").get_by_role("heading", level=1)
+        expect(head, f"{look.name} has a headline").to_be_visible(timeout=PATIENCE)
     for look, page in opened.items():
         healthy(look, page)
     yield opened
@@ -199,7 +200,8 @@ def tabs(browser: Browser, stage: Stage) -> Iterator[Tabs]:
 def healthy(look: Look, page: Page) -> None:
     expect(errors(page), f"{look.name} shows no error").to_have_count(0, timeout=PATIENCE)
     expect(page.get_by_test_id("stStatusWidget")).to_have_count(0, timeout=PATIENCE)
-    expect(page.get_by_test_id("stMain").get_by_role("heading", level=1)).to_be_visible()
+    head = page.get_by_test_id("stMain").get_by_role("heading", level=1)
+    expect(head, f"{look.name} has a headline").to_be_visible(timeout=PATIENCE)
 
 
 def forget(tabs: Tabs) -> None:

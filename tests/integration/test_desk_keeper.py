@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 from mlflow import MlflowClient
 
-from core.errors import Conflict
+from core.errors import Busy, Conflict
 from core.ledger import chain, leases, now
 from core.ledger.schema import decisions as decision_table
 from core.lifecycle import desk_keeper
@@ -295,13 +295,17 @@ def test_one_request_that_fails_does_not_hold_up_another(
         tried.append(request_id)
         raise Conflict("no") if len(tried) % 2 else RuntimeError("a defect")
 
+    with monkeypatch.context() as away:
+        away.setattr(desk_keeper, "carry_out", lambda *_: (_ for _ in ()).throw(Busy("Later.")))
+        DeskKeeper(deck, "one").do("approved")
+    assert requests.get(deck.desk, left.id).message == "Later."
     keeper = DeskKeeper(deck, "one")
-    three = [replace(left, id=name) for name in ("first", "second", "third")]
-    monkeypatch.setattr(keeper, "_select", lambda *_: three)
+    found = [requests.get(deck.desk, left.id)] * 3
+    monkeypatch.setattr(keeper, "_select", lambda *_: found)
     monkeypatch.setattr(desk_keeper, "carry_out", failing)
     with pytest.raises(RuntimeError, match="a defect"):  # told, once all had their turn
         keeper.do("approved")
-    assert tried == ["first", "second", "third"]
+    assert tried == [left.id] * 3
 
 
 def test_a_change_without_modeldeck_is_found_at_the_next_pass(deck: Deck) -> None:
