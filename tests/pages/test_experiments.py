@@ -489,7 +489,8 @@ class TestHistories:
         monkeypatch.setattr("core.runs.aggregates.FEW", 0)
         monkeypatch.setattr("core.runs.aggregates.FEW_POINTS", 0)
         app = open_page("experiments", experiment=own_store.trees, filter="min(loss) < 0.25")
-        assert "This needs 3 metric histories" in drawn(app)
+        # The first look may come before the mirror has the metrics.
+        until(lambda: "This needs 3 metric histories" in drawn(app.run()), 30, "the question")
         app.button(key="histories_read").click().run()
         until(lambda: app.session_state["_reading_histories"].ended, 30, "the histories")
         assert names(app.run()) == ["forest-a"]

@@ -215,15 +215,15 @@ class TestModel:
         app.text_input(key="tags:wine::value").set_value("red")
         app.button(key="tags:wine::set").click().run()
         assert "value is green now" in app.error[0].value
-        assert registry.model("wine").tags == {"team": "green"}
+        assert registry.model("wine").tags["team"] == "green"
         assert app.text_input(key="tags:wine::value").value == "red"
         app.button(key="tags:wine::set").click().run()
-        assert registry.model("wine").tags == {"team": "red"}
+        assert registry.model("wine").tags["team"] == "red"
         registry.set_model_tag("wine", "team", "blue")
         app.selectbox(key="tags:wine::gone").select("team")
         app.button(key="tags:wine::remove").click().run()
         assert "value is blue now" in app.error[0].value
-        assert registry.model("wine").tags == {"team": "blue"}
+        assert registry.model("wine").tags["team"] == "blue"
 
     def test_an_alias_says_what_it_moves_and_is_recorded(self, wine: Deck, open_page: Open) -> None:
         set_alias(wine.mlflow, wine.ledger, Actor("anna"), "wine", "blue", 1, seen=None)
