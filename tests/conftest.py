@@ -3,12 +3,14 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 from hypothesis import settings
 
+from core.mlflow_api.gateway import Deadlines
 from tests import browser_setup, empty_store
-from tests.servers import OURS, AccountsServer, MlflowServer, Postgres
+from tests.servers import OURS, PATIENCE, AccountsServer, MlflowServer, Postgres
 
 # The same examples on every machine, however slow: a test that fails must fail for everybody.
 settings.register_profile("modeldeck", deadline=None, derandomize=True)
@@ -28,6 +30,20 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     monkeypatch.setenv("MODELDECK_HOME", str(folder))
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def patience() -> Iterator[None]:
+    """Where a test sets no deadline for MLflow's small answers, they may take long: what a test
+    sees must not depend on how fast this machine is. (Processes that tests start get the same by
+    ``clean_environment``.)"""
+
+    def patient(metadata: float, page: float, artifact: float) -> Deadlines:
+        shipped = metadata == Deadlines.metadata
+        return Deadlines(float(PATIENCE) if shipped else metadata, page, artifact)
+
+    with patch("core.mlflow_api.Deadlines", patient):
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -33,6 +33,9 @@ from tests.waiting import until
 ROOT = Path(__file__).resolve().parent.parent
 OURS = ("MLFLOW_", "MODELDECK_", "STREAMLIT_")
 
+PATIENCE = 30
+"""Seconds that a small answer of MLflow's may take in tests which set no deadline."""
+
 # Limits for a start that fails; they are no measure of speed.
 START_SECONDS = 180.0
 STOP_SECONDS = 30.0
@@ -54,9 +57,11 @@ def free_port(host: str = "127.0.0.1") -> int:
 
 
 def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """This process's environment without any MLflow, Modeldeck or Streamlit setting, plus
-    ``extra``; the programs of the environment that tests run in come first on PATH."""
+    """This process's environment without any MLflow, Modeldeck or Streamlit setting but patience
+    with a slow machine, plus ``extra``; the programs of the environment that tests run in come
+    first on PATH."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
+    kept["MODELDECK_METADATA_DEADLINE"] = str(PATIENCE)
     kept["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), kept.get("PATH", "")])
     return kept | dict(extra or {})
 

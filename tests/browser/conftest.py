@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 ARGUMENTS = [
     "--no-sandbox",
@@ -19,6 +19,9 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+# For something that never comes; a slow machine only takes longer.
+expect.set_options(timeout=30_000)
+
 LOCAL_SCHEMES = ("about", "blob", "data", "file", "chrome-error")
 
 FAILED = pytest.StashKey[bool]()

@@ -2,7 +2,8 @@
 was typed, and works again by itself soon after the server is back.
 
 All pages are open at once, each in a tab of its own. The seconds are measured inside the browser
-and printed; the limits have room for a busy machine.
+and printed. How long all of them take to be drawn while MLflow answers is measured first, on the
+same machine: a fault may add to it, a slow machine alone fails nothing.
 """
 
 import re
@@ -18,18 +19,21 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from core.ledger import Ledger, new_id, now
 from core.ledger.schema import endpoints, jobs
+from core.mlflow_api.gateway import Deadlines
 from core.texts import t
 from core.ui.deck import REMEMBERED
 from tests import small_store
 from tests.browser.conftest import Watch
 from tests.faults import Fault, FaultProxy
+from tests.promotions import wished
 from tests.servers import MlflowServer, ModeldeckApp
 from tests.small_store import SmallStore
 from tests.waiting import until
 
 GOAL = 5.0
-ROOM = 3.0
-"""Seconds beyond the goal that a busy machine may take."""
+"""Seconds in which a page says that MLflow is gone, and in which it works again."""
+DRAWINGS = 3
+"""How often the slowest page may be drawn beyond the goal, while others are drawn as well."""
 PATIENCE = 30_000
 """Milliseconds that are waited for something that may come late: what is late is measured."""
 LONGER_THAN_SMALL = 4.0
@@ -40,6 +44,7 @@ TYPED = {
     "models": "ren",
     "training": "typed before fault ",
     "welcome": "http://127.0.0.1:",
+    "approvals": "ren",
 }
 TITLES = {
     Fault.REFUSE: t("errors.title.ServerUnreachable"),
@@ -56,7 +61,14 @@ SAID = {
 CLOCK = """
 () => {
   const seen = () => document.querySelector('[data-testid=stAlertContentError]') !== null;
-  window.deck = {began: performance.now(), said: null, back: null};
+  const app = document.querySelector('[data-test-script-state]');
+  const runs = () => app.getAttribute('data-test-script-state') !== 'notRunning';
+  window.deck = {began: performance.now(), said: null, back: null, drawn: null};
+  let ran = false;
+  new MutationObserver(() => {
+    ran ||= runs();
+    if (ran && !runs()) window.deck.drawn ??= performance.now();
+  }).observe(app, {attributes: true});
   new MutationObserver(() => {
     if (window.deck.said === null && seen()) window.deck.said = performance.now();
     if (window.deck.returned && window.deck.back === null && !seen())
@@ -65,6 +77,7 @@ CLOCK = """
 }
 """
 RETURNED = "() => { window.deck.returned = performance.now(); }"
+DRAWN = "() => window.deck.drawn && (window.deck.drawn - window.deck.began) / 1000"
 SECONDS = """
 () => ({said: (window.deck.said - window.deck.began) / 1000,
         back: (window.deck.back - window.deck.returned) / 1000})
@@ -80,6 +93,8 @@ class Stage:
     store: SmallStore
     endpoints: tuple[str, str]
     """Of versions 1 and 2. Nothing listens there: asking one fails without MLflow's part."""
+    request: str
+    """To bring version 1 to Production; checked."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +136,13 @@ def looks(stage: Stage) -> list[Look]:
         Look("predict", (("ask", stage.endpoints[0]), ("way", t("predict.ways.json"))), asks=False),
         Look("processes", asks=False),
         Look("welcome", field=t("welcome.server.address"), asks=False),
+        Look("approvals", field=t("approvals.search"), asks=False),
+        Look("evidence", (("request", stage.request),)),
+        Look("ledger", asks=False),
+        Look("retirement"),
+        Look("permissions", asks=False),
+        Look("webhooks", asks=False),
+        Look("migration"),
     ]
 
 
@@ -129,9 +151,13 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     folder = tmp_path_factory.mktemp("faults")
     with MlflowServer(folder / "mlflow") as server, FaultProxy(server.url) as proxy:
         store = small_store.make(MlflowClient(server.url))
-        own = {"MODELDECK_WORKER": "external"}  # nobody touches the rows made below
+        own = {
+            "MODELDECK_WORKER": "external",  # nobody touches the rows made below
+            "MODELDECK_METADATA_DEADLINE": f"{Deadlines.metadata}",
+        }
         with ModeldeckApp(folder / "home", tracking_uri=proxy.url, environment=own) as app:
-            yield Stage(app, proxy, store, _rows(app.home, store))
+            rows = _rows(app.home, store)
+            yield Stage(app, proxy, store, rows, wished(app.environment, store.model))
 
 
 def _rows(home: Path, store: SmallStore) -> tuple[str, str]:
@@ -225,6 +251,7 @@ def test_every_page_says_so_keeps_what_was_typed_and_works_again(
     stage: Stage, tabs: Tabs, fault: Fault
 ) -> None:
     typed = {look: f"{TYPED[look.place]}{FAULTS.index(fault)}" for look in tabs if look.field}
+    alone = slowest_drawing(tabs)
     forget(tabs)
     for look, text in typed.items():
         field(look, tabs[look]).fill(text)
@@ -249,8 +276,24 @@ def test_every_page_says_so_keeps_what_was_typed_and_works_again(
     tell(f"{fault}: seconds until a page says so, and until it works after the return")
     for name, seconds in took.items():
         tell(f"  {name:<28} {seconds['said']:5.2f} {seconds['back']:5.2f}")
-    late = {name: s for name, s in took.items() if max(s.values()) > GOAL + ROOM}
-    assert not late, f"seconds, where {GOAL} are allowed: {late}"
+    limit = GOAL + DRAWINGS * alone
+    tell(f"  all drawn while MLflow answers in {alone:.2f}; allowed {limit:.2f}")
+    late = {name: s for name, s in took.items() if max(s.values()) > limit}
+    assert not late, f"seconds, where {limit:.2f} are allowed: {late}"
+
+
+def slowest_drawing(tabs: Tabs) -> float:
+    """Seconds until the last of all pages is drawn, all run again at once while MLflow answers."""
+    for look, page in tabs.items():
+        healthy(look, page)
+    for page in tabs.values():
+        page.evaluate(CLOCK)
+        page.keyboard.press("Escape")  # out of any field, where "r" would be typed
+        page.keyboard.press("r")
+    return max(
+        float(page.wait_for_function(DRAWN, timeout=PATIENCE).json_value())
+        for page in tabs.values()
+    )
 
 
 def run_again(look: Look, page: Page) -> None:

@@ -14,11 +14,6 @@ from mlflow import MlflowClient
 from playwright.sync_api import Locator, Page, expect
 
 from core.ledger import Ledger
-from core.lifecycle.deck import open_deck
-from core.lifecycle.desk_keeper import DeskKeeper
-from core.registry import requests as requests_of
-from core.registry.plan import see
-from core.registry.transitions import read_state
 from core.serving import endpoints
 from core.settings import load
 from core.texts import t
@@ -26,6 +21,7 @@ from core.training import jobs
 from core.ui.navigation import PLACES, Place
 from tests import small_store
 from tests.browser.conftest import Watch
+from tests.promotions import wished
 from tests.servers import MlflowServer, ModeldeckApp
 from tests.small_store import SmallStore, Words
 
@@ -88,20 +84,8 @@ def stage(mlflow_server: MlflowServer, tmp_path_factory: pytest.TempPathFactory)
         run_id=store.runs[0], source="models:/m-1", restarts=0, host="127.0.0.1", port=9,
     )  # fmt: skip
     ledger.close()
-    yield Stage(app, store, job.id, endpoint.id, _asked(app, store))
+    yield Stage(app, store, job.id, endpoint.id, wished(app.environment, store.model))
     app.stop()
-
-
-def _asked(app: ModeldeckApp, store: SmallStore) -> str:
-    """A request that was checked: version 1 in version 2's place."""
-    here = open_deck(load(app.environment))
-    state = read_state(here.mlflow, store.model)
-    seen = see(state, 1, "Production", here.rules.ladder)
-    asked = requests_of.ask(here.desk, store.model, 1, "Production", "A wish", seen=seen)
-    DeskKeeper(here, "links").check(asked.id)
-    here.ledger.close()
-    here.mlflow.gateway.close()
-    return asked.id
 
 
 @pytest.fixture

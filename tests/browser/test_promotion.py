@@ -107,7 +107,6 @@ def service(server: AccountsServer, home: Path) -> dict[str, str]:
         "MODELDECK_IDENTITY": "mlflow",
         "MODELDECK_SERVICE_USER": "admin",
         "MODELDECK_SERVICE_PASSWORD_FILE": str(file),
-        "MODELDECK_METADATA_DEADLINE": "20",
     }
 
 

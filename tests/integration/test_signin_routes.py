@@ -74,7 +74,6 @@ def settings(
         "MLFLOW_TRACKING_URI": accounts_server.url,
         "MODELDECK_SERVICE_USER": "admin",
         "MODELDECK_SERVICE_PASSWORD_FILE": str(file),
-        "MODELDECK_METADATA_DEADLINE": "30",
     }.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(visit, "_sessions", [])

@@ -51,7 +51,6 @@ def own(accounts_server: AccountsServer, home: Path, tmp_path: Path) -> Iterator
             "MLFLOW_TRACKING_URI": accounts_server.url,
             "MODELDECK_SERVICE_USER": "admin",
             "MODELDECK_SERVICE_PASSWORD_FILE": str(file),
-            "MODELDECK_METADATA_DEADLINE": "30",
         }
     )
     opened = open_deck(settings)

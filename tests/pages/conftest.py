@@ -64,12 +64,6 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 
 @pytest.fixture(autouse=True)
-def patience(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a page shows must not depend on how fast this machine is."""
-    monkeypatch.setenv("MODELDECK_METADATA_DEADLINE", "30")
-
-
-@pytest.fixture(autouse=True)
 def main_module() -> Iterator[None]:
     """``__main__`` is given back: AppTest leaves the page's script in its place, which a process
     that is started afterwards would run."""

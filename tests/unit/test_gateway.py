@@ -145,7 +145,7 @@ def test_a_call_sees_the_context_of_whoever_submitted_it() -> None:
 def test_a_bounded_number_runs_at_a_time_and_the_rest_can_be_cancelled() -> None:
     pool, gate, running = ContextPool(2, "test"), threading.Event(), []
     hanging = [pool.submit(lambda: (running.append(1), gate.wait(30))) for _ in range(2)]
-    until(lambda: len(running) == 2, 10)
+    until(lambda: len(running) == 2)
     waiting = [pool.submit(running.append, 2) for _ in range(3)]
     assert waiting[0].cancel()
     assert not hanging[0].cancel()
@@ -164,7 +164,7 @@ def test_what_waits_takes_no_thread_and_has_a_bound(monkeypatch: pytest.MonkeyPa
 
     try:
         running = [pool.submit(gate.wait, 30) for _ in range(2)]
-        until(lambda: all(one.running() for one in running), 10)
+        until(lambda: all(one.running() for one in running))
         waiting = [pool.submit(gate.wait, 30) for _ in range(50)]
         assert threads() == 2
         with pytest.raises(Busy):
@@ -174,7 +174,7 @@ def test_what_waits_takes_no_thread_and_has_a_bound(monkeypatch: pytest.MonkeyPa
     finally:
         gate.set()
     assert all(one.result(10) for one in running + waiting[1:])
-    until(lambda: threads() == 0, 10)
+    until(lambda: threads() == 0)
 
 
 def test_an_error_reaches_whoever_waits() -> None:
@@ -185,12 +185,12 @@ def test_an_error_reaches_whoever_waits() -> None:
 def test_a_closed_pool_begins_nothing() -> None:
     pool, gate = ContextPool(1, "test"), threading.Event()
     first = pool.submit(gate.wait, 30)
-    until(first.running, 10)
+    until(first.running)
     second = pool.submit(gate.wait, 30)
     pool.shutdown()
     gate.set()
     assert first.result(10)
-    until(second.cancelled, 10)
+    until(second.cancelled)
 
 
 def test_a_process_may_end_while_a_call_hangs() -> None:
