@@ -1,6 +1,7 @@
 """What somebody does who holds the ledger's database: changes of written lines, past its guards."""
 
 import random
+import string
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -48,20 +49,10 @@ def edit_one_byte(ledger: Ledger, dice: random.Random) -> Edit:
             cast = f"{column}::text" if postgres else f"CAST({column} AS TEXT)"
             query = f"SELECT {cast} FROM record WHERE number = :n"  # noqa: S608 - our own names
             before = connection.execute(sa.text(query), {"n": number}).scalar_one()
-            # A lone number's place may be taken by every other digit, so it has to have two.
-            if before and (column != "number" or len(before) > 1):
+            changed = _one_byte_other(column, before or "", set(numbers))
+            if changed:
                 break
-        # The last two digits of a time or number stay one; other text may become any letter.
-        after = before
-        while after == before or (column == "number" and int(after) in numbers):
-            place = 0 if column == "number" else dice.randrange(len(before))
-            if column in ("number", "version"):
-                letter = dice.choice("123456789" if column == "version" else "5678")
-            elif column == "at":
-                place, letter = len(before) - 1, dice.choice("0123456789")
-            else:
-                letter = chr(dice.randrange(32, 127))
-            after = before[:place] + letter + before[place + 1 :]
+        after = dice.choice(changed)
 
     def put(where: str, value: str) -> None:
         kinds = {"number": "bigint", "version": "integer", "at": "timestamp"}
@@ -74,3 +65,20 @@ def edit_one_byte(ledger: Ledger, dice: random.Random) -> Edit:
     there = after if column == "number" else str(number)
     put(str(number), after)
     return Edit(number, column, before, after, lambda: put(there, before))
+
+
+def _one_byte_other(column: str, before: str, numbers: set[int]) -> list[str]:
+    """Every text that may stand in the column and differs from ``before`` in one byte; of a time
+    the last digit alone, of a number none that another line has."""
+    letters, places = string.printable[:95], range(len(before))
+    if column in ("number", "version"):
+        letters = "123456789"
+    elif column == "at":
+        letters, places = string.digits, places[-1:]
+    texts = [
+        before[:place] + letter + before[place + 1 :]
+        for place in places
+        for letter in letters
+        if letter != before[place]
+    ]
+    return [text for text in texts if column != "number" or int(text) not in numbers]
