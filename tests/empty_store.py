@@ -48,10 +48,12 @@ def copy_to(file: Path) -> None:
 
 @contextmanager
 def copied() -> Iterator[None]:
-    """Within it, MLflow in this process copies the tables of a new SQLite store."""
+    """Within it, MLflow in this process copies the tables of a new SQLite store, and reads its
+    migrations once to know which is the newest."""
     from mlflow.store.db import utils
 
     upgrade = utils._upgrade_db
+    newest = cache(utils._get_latest_schema_revision)
     source = template()
 
     def quick(engine: Any) -> None:
@@ -65,5 +67,8 @@ def copied() -> Iterator[None]:
                 return
         upgrade(engine)
 
-    with patch.object(utils, "_upgrade_db", quick):
+    with (
+        patch.object(utils, "_upgrade_db", quick),
+        patch.object(utils, "_get_latest_schema_revision", newest),
+    ):
         yield

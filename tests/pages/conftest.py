@@ -9,9 +9,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import streamlit as st
+from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.local_script_runner import LocalScriptRunner
 
@@ -61,6 +63,15 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Store:
     finally:
         os.environ.clear()
         os.environ.update(before)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def scanned_once() -> Iterator[None]:
+    """AppTest looks through everything that is installed for components at every run of a page,
+    which takes longer than the page; a server does so once, at its start."""
+    found = manifest_scanner.scan_component_manifests()
+    with patch.object(manifest_scanner, "scan_component_manifests", lambda: found):
+        yield
 
 
 @pytest.fixture(autouse=True)
