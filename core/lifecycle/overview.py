@@ -77,8 +77,8 @@ class Overview:
 
     experiments: tuple[Experiment, ...]
     latest: tuple[LatestRun, ...]
-    all_runs_read: bool
-    """Whether every run was read: only then none means none."""
+    any_run: bool
+    """Whether there is a run at all."""
     models: int
     versions: int
     rung: str
@@ -90,7 +90,7 @@ class Overview:
     @property
     def untouched(self) -> bool:
         """Whether nothing has been done in this store yet."""
-        return self.all_runs_read and not self.latest and not self.models
+        return not self.any_run and not self.models
 
 
 def work(ledger: Ledger, *, worker_runs: bool) -> Work:
@@ -118,10 +118,12 @@ def overview(mlflow: Mlflow, mirror: Mirror, at_work: Work, ladder: Ladder = LAD
     versions = mlflow.registry.all_versions()
     names = {v.model for v in versions}
     production = served(versions, at_work.endpoints, ladder)
+    ids = [e.id for e in experiments]
+    newest = latest(mirror, ids)
     return Overview(
         experiments=tuple(experiments),
-        latest=latest(mirror, [e.id for e in experiments]),
-        all_runs_read=mirror.coverage.complete,
+        latest=newest,
+        any_run=bool(newest) or _any_run(mlflow, mirror, ids),
         models=len(names),
         versions=len(versions),
         rung=ladder.top.name,
@@ -153,6 +155,14 @@ def latest(mirror: Mirror, experiment_ids: Sequence[str]) -> tuple[LatestRun, ..
         LatestRun(r.run_id, r.name, r.status, r.experiment_id, _moment(r.started_at))
         for r in rows.itertuples(index=False)
     )
+
+
+def _any_run(mlflow: Mlflow, mirror: Mirror, experiment_ids: Sequence[str]) -> bool:
+    """Whether there is a run although none was found: that says nothing while the mirror is still
+    reading, so MLflow itself is asked then."""
+    if mirror.coverage.complete or not experiment_ids:
+        return False
+    return bool(mlflow.tracking.search(experiment_ids, limit=1).runs)
 
 
 def for_person(desk: Desk) -> list[Attention]:

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from core.ledger import Ledger
 from core.serving import endpoints
@@ -11,7 +10,6 @@ from core.settings import load
 from core.training import jobs
 from tests.pages.asked import visit_as
 from tests.pages.conftest import HOSTILE, Open, Store, drawn, markdown_of
-from tests.waiting import until
 
 
 @pytest.fixture
@@ -57,14 +55,8 @@ def test_an_untouched_store_begins_with_the_welcome_page(
     open_page: Open, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MODELDECK_WORKER", "external")
-
-    def welcomed() -> AppTest | None:
-        page = open_page("home")
-        return page if "Welcome to Modeldeck" in drawn(page) else None
-
-    # Until the mirror has read the store, nobody knows that there is nothing in it.
-    page = until(welcomed, 60)
-    assert page is not None
+    page = open_page("home")
+    assert "Welcome to Modeldeck" in drawn(page)
     assert "Load the sample" in [b.label for b in page.button]
 
 

@@ -90,11 +90,11 @@ def test_a_long_list_does_not_drown_the_rest() -> None:
 
 
 @pytest.mark.parametrize(
-    ("models", "all_read", "untouched"), [(0, True, True), (1, True, False), (0, False, False)]
+    ("models", "any_run", "untouched"), [(0, False, True), (1, False, False), (0, True, False)]
 )
-def test_a_store_in_which_nothing_was_done(models: int, all_read: bool, untouched: bool) -> None:
+def test_a_store_in_which_nothing_was_done(models: int, any_run: bool, untouched: bool) -> None:
     shown = Overview(
-        experiments=(), latest=(), all_runs_read=all_read, models=models, versions=0,
+        experiments=(), latest=(), any_run=any_run, models=models, versions=0,
         rung="Production", production=(), attention=(),
     )  # fmt: skip
     assert shown.untouched is untouched
