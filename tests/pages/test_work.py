@@ -51,10 +51,13 @@ def test_home_names_a_job_that_failed(open_page: Open, ledger: Ledger) -> None:
     assert "failed" in drawn(page)
 
 
+@pytest.mark.parametrize("patience", [60.0, 0.0])
 def test_an_untouched_store_begins_with_the_welcome_page(
-    open_page: Open, home: Path, monkeypatch: pytest.MonkeyPatch
+    open_page: Open, home: Path, monkeypatch: pytest.MonkeyPatch, patience: float
 ) -> None:
+    """Also where the mirror has not read the store yet, as on a slow machine."""
     monkeypatch.setenv("MODELDECK_WORKER", "external")
+    monkeypatch.setattr("core.lifecycle.overview._PATIENCE", patience)
     page = open_page("home")
     assert "Welcome to Modeldeck" in drawn(page)
     assert "Load the sample" in [b.label for b in page.button]
