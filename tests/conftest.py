@@ -40,7 +40,7 @@ def patience() -> Iterator[None]:
 
     def patient(metadata: float, page: float, artifact: float) -> Deadlines:
         shipped = metadata == Deadlines.metadata
-        return Deadlines(float(PATIENCE) if shipped else metadata, page, artifact)
+        return Deadlines(PATIENCE if shipped else metadata, page, artifact)
 
     with patch("core.mlflow_api.Deadlines", patient):
         yield

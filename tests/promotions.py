@@ -122,7 +122,7 @@ def promote(asker: Desk, decider: Desk, model: str, version: int) -> Outcome:
     return requests.carry_out(decider, request.id, cheap_check(decider))
 
 
-def wished(environment: Mapping[str, str], model: str, comment: str = "A wish") -> str:
+def wished(environment: Mapping[str, str], model: str) -> str:
     """A request for version 1 to go to Production, asked by the person of this machine and checked
     as the worker does; its id.
 
@@ -132,7 +132,7 @@ def wished(environment: Mapping[str, str], model: str, comment: str = "A wish") 
     here = open_deck(load(environment))
     try:
         seen = see(read_state(here.mlflow, model), 1, "Production", here.rules.ladder)
-        request = requests.ask(here.desk, model, 1, "Production", comment, seen=seen)
+        request = requests.ask(here.desk, model, 1, "Production", "A wish", seen=seen)
         DeskKeeper(here, "tests").check(request.id)
     finally:
         here.ledger.close()

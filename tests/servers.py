@@ -33,7 +33,7 @@ from tests.waiting import until
 ROOT = Path(__file__).resolve().parent.parent
 OURS = ("MLFLOW_", "MODELDECK_", "STREAMLIT_")
 
-PATIENCE = 30
+PATIENCE = 30.0
 """Seconds that a small answer of MLflow's may take in tests which set no deadline."""
 
 # Limits for a start that fails; they are no measure of speed.

@@ -32,7 +32,7 @@ from tests.waiting import until
 
 GOAL = 5.0
 """Seconds in which a page says that MLflow is gone, and in which it works again."""
-DRAWINGS = 8
+DRAWINGS = 4
 """How often the slowest page may be drawn beyond the goal: tabs find out on their own, and those
 that do so late wait for the others' drawing on a machine of few cores."""
 PATIENCE = 30_000

@@ -274,13 +274,13 @@ def test_while_one_tries_the_others_do_not_wait(proxy: FaultProxy, through: Mlfl
 
 
 @pytest.mark.parametrize("fault", [Fault.REFUSE, Fault.HANG])
-def test_it_is_found_again_after_its_return(
+def test_it_is_found_again_soon_after_its_return(
     proxy: FaultProxy, through: Mlflow, fault: Fault
 ) -> None:
     proxy.set(fault)
     told(through.tracking.experiments)
     proxy.set(Fault.PASS)
-    until(lambda: works(through), what="the server to be found again")
+    until(lambda: works(through), 2.0, "the server within two seconds")
 
 
 # ------------------------------------------------------------------------------------ context

@@ -42,7 +42,7 @@ ROUNDS = 500
 KILLS = 20
 """At every place."""
 PEOPLE = 4
-PATIENCE = 600.0
+PATIENCE = 120.0
 """Seconds that processes wait for one another; a limit for a failure, no measure."""
 MODEL = "wine"
 
