@@ -21,5 +21,5 @@ with left, st.container(border=True):
 with right, st.container(border=True):
     st.subheader(t("welcome.server.title"), anchor=False)
     st.markdown(t("welcome.server.how"))
-    st.code(t("welcome.server.command"), language="bash")
+    st.code(t("welcome.server.command"), language="bash", wrap_lines=True)
     welcome.test_address()
