@@ -267,7 +267,7 @@ def test_every_page_says_so_keeps_what_was_typed_and_works_again(
             run_again(look, page)
         for look, page in tabs.items():
             if look.asks:
-                expect(errors(page), f"{look.name} says so").to_have_count(1, timeout=PATIENCE)
+                says_so(look, page)
                 expect(errors(page)).to_contain_text(SAID[fault])
         for look, page in tabs.items():
             stands(look, page, typed.get(look, ""))
@@ -300,6 +300,17 @@ def slowest_drawing(tabs: Tabs) -> float:
         float(page.wait_for_function(DRAWN, timeout=PATIENCE).json_value())
         for page in plain.values()
     )
+
+
+def says_so(look: Look, page: Page) -> None:
+    """Wait until a page says that MLflow is gone. One that was still being drawn when the others
+    were seen drawn may hold answers that are not forgotten yet: it is asked once more."""
+    try:
+        expect(errors(page)).to_have_count(1, timeout=PATIENCE)
+    except AssertionError:
+        tell(f"  {look.name} showed remembered answers: asked again")
+        run_again(look, page)
+        expect(errors(page), f"{look.name} says so").to_have_count(1, timeout=PATIENCE)
 
 
 def run_again(look: Look, page: Page) -> None:

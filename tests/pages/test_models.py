@@ -372,7 +372,6 @@ class TestTrouble:
     ) -> Iterator[FaultProxy]:
         with FaultProxy(mlflow_server.url) as proxy:
             monkeypatch.setenv("MLFLOW_TRACKING_URI", proxy.url)
-            monkeypatch.setenv("MODELDECK_METADATA_DEADLINE", "1")
             yield proxy
             deck().mlflow.gateway.close()
 
