@@ -546,7 +546,7 @@ def proxied(mlflow_server: MlflowServer, home: Any) -> Iterator[tuple[FaultProxy
             {
                 "MODELDECK_HOME": str(home),
                 "MLFLOW_TRACKING_URI": proxy.url,
-                "MODELDECK_METADATA_DEADLINE": "1",
+                "MODELDECK_METADATA_DEADLINE": "3",
             }
         ).open()
         yield proxy, here
