@@ -4,7 +4,7 @@ anna, ben = person(deck, "anna"), person(deck, "ben")
 done = promote(anna, ben, "wine", 2)
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from hashlib import sha256
@@ -34,6 +34,9 @@ class Rights:
 
     def on_experiment(self, actor: Actor, experiment_id: str) -> Permission:
         return self.levels.get(actor.name, Permission.READ)
+
+    def readable(self, actor: Actor, listed: Sequence[str]) -> list[str]:
+        return [name for name in listed if self.on_model(actor, name) >= Permission.READ]
 
 
 def production(
@@ -114,6 +117,12 @@ def waiting(
 def approved(desk: Desk, request: Request, comment: str = "Fine.") -> Request:
     """Somebody approves what they see."""
     return requests.approve(desk, request.id, comment, binding=requests.binding(request))
+
+
+def back(desk: Desk, model: str, version: int, comment: str = "") -> Request:
+    """Somebody asks for the earlier holder of Production, as they see it."""
+    seen = look(desk, model, version)
+    return requests.roll_back(desk, model, "Production", comment, version=version, seen=seen)
 
 
 def promote(asker: Desk, decider: Desk, model: str, version: int) -> Outcome:

@@ -1,7 +1,7 @@
 """Roles and actions: who is who, what they try, and the world in which they try it."""
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from unittest import mock
@@ -89,6 +89,10 @@ class Table:
     def on_experiment(self, actor: Actor, experiment_id: str) -> Permission:
         """The same, on every experiment."""
         return self.on_model(actor, experiment_id)
+
+    def readable(self, actor: Actor, listed: Sequence[str]) -> list[str]:
+        """Of some models those that the person may read."""
+        return [name for name in listed if self.on_model(actor, name) >= Permission.READ]
 
 
 @dataclass(frozen=True)
@@ -266,8 +270,9 @@ def roll_back(case: Case) -> None:
     other, ladder = case.as_("somebody"), case.deck.rules.ladder
     wanted = Wanted(case.model, 2, "Production")
     transition(other.mlflow, other.ledger, other.actor, wanted, ladder)
+    seen = see(read_state(other.mlflow, case.model), 1, "Production", ladder)
     case.act()
-    requests.roll_back(case.deck.desk, case.model, "Production")
+    requests.roll_back(case.deck.desk, case.model, "Production", version=1, seen=seen)
 
 
 def move(case: Case) -> None:

@@ -13,7 +13,7 @@ from core.errors import InvalidInput, NotAllowed, NotFound
 from core.lifecycle.deck import Deck
 from core.lifecycle.visit import current
 from core.mlflow_api.permissions import as_of_now, still_there
-from core.people import Actor, Permission
+from core.people import Permission
 from core.people.permissions import require_experiment, require_model
 from core.serving import endpoints, predict
 from core.serving.endpoints import Endpoint
@@ -67,21 +67,9 @@ def require_begin(deck: Deck, job: Job) -> None:
 
 
 def as_asker(own: Deck, job: Job) -> Deck:
-    """Modeldeck's own parts with the rights that whoever asked for a job has at this moment.
-
-    A provider tells somebody's groups only while they are here: of those that the desk's file does
-    not list, they are taken to be in all that it gives rights to, for that was looked at when they
-    launched the job.
-    """
+    """Modeldeck's own parts with the rights that whoever asked for a job has at this moment."""
     here = current(own)
-    identity, rules, name = here.settings.identity, here.rules, job.requested_by
-    groups = rules.groups_of(name)
-    if identity == "oidc":
-        named = {
-            who.removeprefix("group:") for who, *_ in rules.permissions if who.startswith("group:")
-        }
-        groups |= named - rules.groups.keys()
-    return replace(here, actor=Actor(name, identity, groups, administrator=identity == "local"))
+    return replace(here, actor=here.rules.absent(job.requested_by, here.settings.identity))
 
 
 def uploads(deck: Deck) -> Path:

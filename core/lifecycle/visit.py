@@ -1,6 +1,6 @@
 """What one person who is signed in works with."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from hashlib import sha256
 
@@ -33,6 +33,11 @@ class Present:
         """The same on an experiment."""
         self._still_there()
         return self._permissions.on_experiment(actor, experiment_id)
+
+    def readable(self, actor: Actor, listed: Sequence[str]) -> list[str]:
+        """Of registered models that MLflow lists for the person, those that they may read."""
+        self._still_there()
+        return self._permissions.readable(actor, listed)
 
 
 def current(own: Deck) -> Deck:

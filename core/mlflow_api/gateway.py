@@ -100,6 +100,12 @@ class Deadlines:
         }[kind]
 
     @property
+    def write(self) -> float:
+        """How long a write is waited for, in seconds: longer than a read, for where its answer is
+        missed, a person has to look for its effect."""
+        return 1.5 * self.metadata
+
+    @property
     def longest(self) -> float:
         """The longest of them, in seconds."""
         return max(self.metadata, self.page, self.artifact)
@@ -286,8 +292,8 @@ class Gateway:
             credentials.refuse_others()
         if not self._breaker.enter():
             raise ServerUnreachable(t("errors.mlflow.paused", address=self.address, action=action))
-        # A write gets more time: where its answer is missed, a person has to look for its effect.
-        deadline = self.deadlines.of(kind) * (1.5 if write and kind is Kind.METADATA else 1)
+        small_write = write and kind is Kind.METADATA
+        deadline = self.deadlines.write if small_write else self.deadlines.of(kind)
         failed = False
         try:
             self._open(action)

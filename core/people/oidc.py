@@ -106,6 +106,10 @@ class OidcPermissions:
         """The same on an experiment."""
         return level_on(self._granted, actor, self._experiment_name(experiment_id))
 
+    def readable(self, actor: Actor, listed: Sequence[str]) -> list[str]:
+        """Of some registered models those that the person may read."""
+        return [name for name in listed if self.on_model(actor, name) >= Permission.READ]
+
 
 def level_on(granted: Granted, actor: Actor, name: str) -> Permission:
     """The level of ``actor`` on the model or experiment called ``name``."""

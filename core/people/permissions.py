@@ -1,5 +1,6 @@
 """MLflow's levels of permission, and where they are asked for."""
 
+from collections.abc import Sequence
 from enum import IntEnum
 from typing import TYPE_CHECKING, Protocol
 
@@ -36,6 +37,13 @@ class Permissions(Protocol):
     def on_experiment(self, actor: "Actor", experiment_id: str) -> Permission:
         """The same on an experiment."""
 
+    def readable(self, actor: "Actor", listed: Sequence[str]) -> list[str]:
+        """Of registered models that MLflow lists for the person, those that they may read.
+
+        Raises:
+            DeckError: it cannot be found out; then nothing may be shown.
+        """
+
 
 class Everything:
     """Everybody may do everything: identity ``local``."""
@@ -47,6 +55,10 @@ class Everything:
     def on_experiment(self, actor: "Actor", experiment_id: str) -> Permission:
         """All rights."""
         return Permission.MANAGE
+
+    def readable(self, actor: "Actor", listed: Sequence[str]) -> list[str]:
+        """All of them."""
+        return list(listed)
 
 
 def require_model(permissions: Permissions, actor: "Actor", model: str, wanted: Permission) -> None:

@@ -29,7 +29,9 @@ def apply(
         try:
             if before_step is not None:
                 before_step(place, step)
-            alone.check()
+            # Others must not take the lease while this write is waited for, whatever the settings
+            # allow it.
+            alone.check(2 * mlflow.gateway.deadlines.write)
             _write(mlflow, model, step)
         except OutcomeUnknown as error:
             # The reply is lost, not always the write: look, and go on where it took effect.

@@ -51,7 +51,7 @@ def describe(desk: Desk, model: str, version: int | None, text: str, *, seen: st
         found = _compare_text(desk, model, version, (seen, text))
         # What others changed before is told first: ours would hide it.
         state = ModelState.of(model, registry.versions(model))
-        alone.check()
+        alone.check(2 * desk.service.gateway.deadlines.write)
         with desk.ledger.transaction(t("registry.recording")) as connection:
             lines = known.catch_up(connection, store, state, ladder)
         known.expect(desk.ledger, store, model, version)

@@ -25,8 +25,9 @@ class Alone:
 
     token: int
     """Grows with every taking of the model's lease."""
-    check: Callable[[], None]
-    """Holds on to the lease; raises Conflict where it was lost."""
+    check: Callable[..., None]
+    """Holds on to the lease, for longer where what comes next may take longer (``check(seconds)``);
+    raises Conflict where it was lost."""
     linger: Callable[[float], None] = lambda _seconds: None
     """Lets the lease run out after so many seconds instead of giving it back at the end: a write
     may still land."""
@@ -61,8 +62,8 @@ def model_lease(
             raise Busy(t("registry.busy", model=model))
         pause.wait(_TRY_AGAIN_SECONDS)
 
-    def check() -> None:
-        if not leases.renew(ledger, lease, seconds):
+    def check(longer: float = 0.0) -> None:
+        if not leases.renew(ledger, lease, max(longer, seconds)):
             raise Conflict(t("registry.lease_lost", model=model), t("registry.look_again"))
 
     lingers = False

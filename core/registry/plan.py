@@ -275,6 +275,12 @@ def differences(state: ModelState, wanted: Wanted, ladder: Ladder) -> tuple[Diff
     return tuple(found)
 
 
+def losing(steps: Iterable[Step], ladder: Ladder) -> tuple[str, ...]:
+    """The rungs whose alias ``steps`` take from the version that carries it, and give to none."""
+    taken = [step.value for step in steps if step.kind is StepKind.DELETE_ALIAS]
+    return tuple(rung.name for rung in ladder.rungs if rung.alias in taken)
+
+
 def touched(steps: Iterable[Step]) -> tuple[int, ...]:
     """The versions that ``steps`` change, those that lose an alias to another among them."""
     found: set[int] = set()

@@ -14,6 +14,7 @@ from core.people.patterns import fits
 from core.registry.gates import Gate, all_gates
 from core.registry.ladder import LADDER, Ladder
 
+_GROUP = "group:"
 EVERYONE = "everyone"
 """Stands for all who may read the model."""
 
@@ -124,12 +125,27 @@ class Rules:
         """The groups that the file puts a person in."""
         return frozenset(group for group, members in self.groups.items() if name in members)
 
+    def absent(self, name: str, identity: str) -> Actor:
+        """Somebody who is not here, with the groups that they are taken to be in.
+
+        A provider tells somebody's groups only while they are here: of those that the file does not
+        list, they are taken to be in all that may read, write or ask, for that was looked at when
+        they were here.
+        """
+        groups = self.groups_of(name)
+        if identity == "oidc":
+            named = [who for who, *_ in self.permissions]
+            named += [who for rule in self.rules for who in rule.policy.ask]
+            told = {who.removeprefix(_GROUP) for who in named if who.startswith(_GROUP)}
+            groups |= told - self.groups.keys()
+        return Actor(name, identity, groups, administrator=identity == "local")
+
 
 def names(listed: tuple[str, ...], actor: Actor) -> bool:
     """Whether a list of names and groups holds this person."""
     if EVERYONE in listed or actor.name in listed:
         return True
-    return any(f"group:{group}" in listed for group in actor.groups)
+    return any(f"{_GROUP}{group}" in listed for group in actor.groups)
 
 
 SHIPPED = (

@@ -293,6 +293,8 @@ class _File:
         """Whether as many can approve as must."""
         if policy.decide and not policy.approvals:
             self._read.warn(place, t("rules.decide_unused"))
+        if policy.unknown_registrant is UnknownRegistrant.BLOCK and not policy.approvals:
+            self._read.warn(place, t("rules.block_unused"))
         if not policy.approvals or EVERYONE in policy.decide:
             return
         if self._identity == "local":

@@ -9,7 +9,7 @@ from core import formats
 from core.ledger import now
 from core.lifecycle import brief
 from core.registry.gates.evidence_json import from_json
-from core.registry.requests import OPEN, Page, Request, State, may, page, waiting_for
+from core.registry.requests import OPEN, Page, Request, State, may, page, tally, waiting_for
 from core.registry.requests.rows import get
 from core.texts import t
 from core.ui import parts
@@ -173,8 +173,8 @@ def _facts(request: Request) -> list[str]:
         if mine
         else t("approvals.card.asked", who=request.requester, ago=ago)
     ]
-    if request.approvals_needed:
-        n, have = request.approvals_needed, request.approvals
+    have, n = tally(deck().desk, request)
+    if n:
         said.append(t("approvals.card.approvals", n=n, have=have))
     else:
         said.append(t("approvals.card.no_approvals"))

@@ -4,9 +4,11 @@ import streamlit as st
 
 from core import formats
 from core.ledger import now
+from core.mlflow_api.nouns import ModelVersion
 from core.people import Permission
 from core.registry.desk import Desk
 from core.registry.gates import title
+from core.registry.origin import registrant
 from core.registry.plan import Seen
 from core.registry.policy import EVERYONE, Level, Policy
 from core.registry.requests import OPEN, Request, ask, listed
@@ -24,6 +26,16 @@ def open_requests(model: str) -> list[Request]:
     """The open requests of a model, newest first."""
     desk = deck().desk
     return read("open requests", lambda: listed(desk, model=model, states=OPEN), model)
+
+
+def registrant_of(version: ModelVersion) -> str | None:
+    """Who registered a version; None where that is not known."""
+    here = deck()
+    return read(
+        "registrant",
+        lambda: registrant(here.ledger, version, here.mlflow.address),
+        version.model, version.version,
+    )  # fmt: skip
 
 
 def why_not(desk: Desk, policy: Policy, model: str, rung: str) -> str:

@@ -14,8 +14,7 @@ from core.errors import Conflict, DeckError
 from core.mlflow_api.nouns import ModelVersion
 from core.registry.catalogue import Dossier
 from core.registry.ladder import Rung
-from core.registry.origin import registrant
-from core.registry.plan import Step, StepKind, Wanted, plan_transition, see
+from core.registry.plan import Step, StepKind, Wanted, losing, plan_transition, see
 from core.registry.policy import Policy
 from core.registry.requests import Kind, move
 from core.registry.requests.direct import goes_directly
@@ -23,7 +22,7 @@ from core.registry.requests.may import needed, policy_for
 from core.registry.transitions import Outcome
 from core.texts import t
 from core.ui import ask, parts
-from core.ui.deck import deck, forget, read
+from core.ui.deck import deck, forget
 from core.ui.markup import md, safe
 
 COMMENT_LENGTH = 2000
@@ -68,10 +67,11 @@ def _wish(
 ) -> None:
     """The plan for one rung, and the form that confirms it."""
     model, desk = dossier.model.name, deck().desk
-    standing = dossier.standing(version).name
-    policy = policy_for(desk.rules, model, standing, rung.name, Kind.MOVE)
-    archive = _archive(dossier, version, rung, policy, f"{base}:archive:{turn}")
+    usual = desk.rules.policy(model, rung.name)
+    archive = _archive(dossier, version, rung, usual, f"{base}:archive:{turn}")
     now = _drawn(dossier, version, rung, archive)
+    standing, lost = dossier.standing(version).name, losing(now.steps, dossier.ladder)
+    policy = policy_for(desk.rules, model, standing, rung.name, Kind.MOVE, lost)
     if not now.steps:
         st.caption(md("model.move.nothing", version=version.version, rung=rung.name))
         return
@@ -103,7 +103,11 @@ def _wish(
     # What was confirmed stood on the page in the run before; this run may know better already.
     before: _Drawn | None = st.session_state.get(f"{base}:drawn")
     sent = pressed or asked
-    confirmed = before if sent and before and _same_wish(before, now) else now
+    confirmed = before if sent and before else now
+    if not _same_wish(confirmed, now):  # nobody confirmed what this would do
+        st.session_state[f"{base}:told"] = Conflict(t("model.move.other"), t("registry.look_again"))
+        st.session_state[f"{base}:drawn"] = now
+        st.rerun()
     st.session_state[f"{base}:drawn"] = confirmed
     with plan:
         st.markdown(f"**{t('model.move.plan' if direct else 'model.ask.plan')}**")
@@ -125,13 +129,7 @@ def _wish(
 
 def _needed(policy: Policy, version: ModelVersion) -> int:
     """How many must approve."""
-    here = deck()
-    made_by = read(
-        "registrant",
-        lambda: registrant(here.ledger, version, here.mlflow.address),
-        version.model, version.version,
-    )  # fmt: skip
-    return needed(policy, made_by, here.actor.kind)
+    return needed(policy, ask.registrant_of(version), deck().actor.kind)
 
 
 def _question(model: str, version: ModelVersion, rung: Rung) -> str:

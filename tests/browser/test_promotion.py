@@ -227,8 +227,9 @@ def manager_approves(stage: Stage, page: Page) -> None:
 
 
 def manager_rolls_back(stage: Stage, page: Page) -> None:
-    press(page, "Roll Production back")
-    page.get_by_role("button", name=t("evidence_page.rollback_do"), exact=True).click()
+    press(page, t("model.rollback.label", version=2))
+    expect(main(page).get_by_text("v1 → Archived")).to_be_visible()
+    press(page, t("model.rollback.ask", version=2, rung="Production"))
     heading(page, f"{MODEL} back to v2 in Production")
     says(page, "Carried out.")
     until(lambda: stage.stages() == {1: "Archived", 2: "Production"}, what="the way back")

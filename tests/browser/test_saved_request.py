@@ -74,7 +74,7 @@ def paper(lines: list[Line], *, hostile: bool = False) -> Paper:
         lines=tuple(line for line in lines if line.entry.request_id == "a" * 32),
         head=(lines[-1].number, lines[-1].hash), address="http://127.0.0.1:1/evidence?request=a",
         made_by=word, made_at=AT, zone="Europe/Berlin",
-        curves={"accuracy": (curve, curve[:10])},
+        curves={"accuracy": (curve, curve[:10])}, approvals=(1, 1),
     )  # fmt: skip
 
 

@@ -109,6 +109,13 @@ def really(server: AccountsServer, account: str, model: str) -> dict[str, bool]:
     }
 
 
+def seen(server: AccountsServer, account: str, model: str) -> list[str]:
+    """The model, if the server lists it for the account."""
+    path = "2.0/mlflow/registered-models/search?" + urlencode({"filter": f"name = '{model}'"})
+    found = server.ask("GET", path, by=account).get("registered_models", [])
+    return [one["name"] for one in found]
+
+
 def people(server: AccountsServer) -> MlflowPermissions:
     return MlflowPermissions(asks(server), "admin")
 
@@ -136,6 +143,9 @@ def test_level_is_what_the_server_enforces(server: AccountsServer, level: str, p
 
     assert (told >= Permission.READ) == (can["read model"] and can["read version"])
     assert (told >= Permission.EDIT) == (can["describe"] and can["tag"] and can["stage"])
+    assert people(server).readable(Actor(account, "mlflow"), seen(server, account, model)) == (
+        [model] if told >= Permission.READ else []
+    )
     listed = entry(server, account, model) is not None
     assert listed == (can["describe"] or can["tag"] or can["stage"])
 

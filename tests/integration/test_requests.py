@@ -23,13 +23,14 @@ from core.registry.gates import Status
 from core.registry.lease import model_lease
 from core.registry.origin import note_registered, registrant
 from core.registry.plan import Wanted
-from core.registry.policy import GateUse, Level, Rule, Rules, UnknownRegistrant
+from core.registry.policy import GateUse, Level, Policy, Rule, Rules, UnknownRegistrant
 from core.registry.record import State as Found
 from core.registry.requests import Kind, Request, State, binding
 from tests.promotions import (
     Rights,
     approved,
     asked,
+    back,
     cheap_check,
     look,
     person,
@@ -353,8 +354,76 @@ def test_rules_that_became_stricter_count_at_once(deck: Deck, model: str, anna: 
         carry_out(strict, request)
     request = requests.get(anna, request.id)
     assert request.state is State.WAITING
+    assert "2 must approve now, and 1 did" in request.message
+    assert lines(anna, request)[-1] == "request.waits"
+    assert requests.tally(strict, request) == (1, 2)
+    nobody = replace(strict, rules=production(decide=("carl", "dora"), approvals=2))
+    assert requests.tally(nobody, request) == (0, 3)  # one more: nobody knows who registered it
     carl = person(deck, "carl", strict.rules)
     assert carry_out(strict, approved(carl, request)).complete
+
+
+GATED = Rules(
+    rules=(
+        Rule("*", "Production", Policy(decide=("ben",), approvals=1)),
+        Rule("*", "Staging", Policy(ask=("group:team",), gates=(GateUse("age", Level.BLOCK),))),
+    ),
+    groups={"team": ("edda",)},
+)
+"""Nobody approves Staging, and a gate may block it."""
+
+
+@pytest.mark.parametrize(
+    ("lost", "why"), [("right", "has no EDIT right"), ("rule", "do not let edda ask")]
+)
+def test_what_nobody_approves_is_moved_for_who_may_still_move_it(
+    deck: Deck, model: str, lost: str, why: str
+) -> None:
+    rights = Rights({"edda": Permission.EDIT})
+    edda = person(deck, "edda", GATED, rights)
+    edda = replace(edda, actor=replace(edda.actor, groups=frozenset({"team"})))
+    worker = replace(edda, actor=Actor("modeldeck", "worker"))
+    blocked = ("age", "block", Status.FAIL)
+    request = waiting(edda, model, 1, "Staging", (blocked,))
+    assert request.state is State.BLOCKED
+    requests.recheck(edda, request.id)
+    request = requests.checked(edda.ledger, request.id, cheap_check(edda)(request))
+    assert request.state is State.APPROVED
+    if lost == "right":
+        rights.levels["edda"] = Permission.READ
+    else:
+        worker = replace(worker, rules=replace(GATED, groups={"team": ("somebody",)}))
+    with pytest.raises(Conflict, match=why):
+        carry_out(worker, request)
+    assert requests.get(edda, request.id).state is State.OUTDATED
+    assert read_state(deck.mlflow, model).version(1).stage == "None"
+
+
+def test_what_nobody_approves_is_carried_out_while_who_asked_may_move_it(
+    deck: Deck, model: str
+) -> None:
+    edda = person(deck, "edda", GATED, Rights({"edda": Permission.EDIT}))
+    edda = replace(edda, actor=replace(edda.actor, groups=frozenset({"team"})))
+    request = waiting(edda, model, 1, "Staging")
+    assert carry_out(replace(edda, actor=Actor("modeldeck", "worker")), request).complete
+
+
+def test_the_alias_of_production_is_not_taken_on_the_way_to_elsewhere(
+    deck: Deck, model: str
+) -> None:
+    """A store from elsewhere: v1 is in Staging by its stage, and clients load it as champion."""
+    deck.mlflow.registry.set_stage(model, 1, "Staging")
+    deck.mlflow.registry.set_alias(model, "champion", 1)
+    edda = person(deck, "edda", FREE, Rights({"edda": Permission.EDIT}))
+    for version, rung in ((1, "None"), (2, "Staging")):
+        with pytest.raises(NotAllowed, match="decided by others"):
+            requests.move(edda, Wanted(model, version, rung))
+        request = waiting(edda, model, version, rung)
+        assert (request.state, request.approvals_needed) == (State.WAITING, 1)
+        assert requests.may(person(deck, "ben", FREE), request).approve
+        requests.withdraw(edda, request.id)
+    assert requests.move(edda, Wanted(model, 3, "Staging", archive_existing=False)).complete
+    assert read_state(deck.mlflow, model).carrier("champion") == 1
 
 
 # ------------------------------------------------------------------------------ gates
@@ -466,15 +535,15 @@ def test_a_decider_rolls_back_with_one_click_and_others_ask_for_it(
     anna: Desk, ben: Desk, model: str
 ) -> None:
     with pytest.raises(NotFound, match="knows no version"):
-        requests.roll_back(ben, model, "Production")
+        back(ben, model, 1)
     promote(anna, ben, model, 1)
     promote(anna, ben, model, 2)
-    of_anna = requests.roll_back(anna, model, "Production")
+    of_anna = back(anna, model, 1)
     of_anna = requests.checked(anna.ledger, of_anna.id, cheap_check(anna)(of_anna))
     assert (of_anna.kind, of_anna.version, of_anna.state) == (Kind.ROLLBACK, 1, State.WAITING)
     requests.withdraw(anna, of_anna.id)
     # Not even a gate keeps what did no harm from coming back.
-    of_ben = requests.roll_back(ben, model, "Production", "Errors since noon.")
+    of_ben = back(ben, model, 1, "Errors since noon.")
     check = cheap_check(ben, *BLOCKING)
     of_ben = requests.checked(ben.ledger, of_ben.id, check(of_ben))
     assert (of_ben.state, of_ben.decisions[0].own) == (State.APPROVED, True)
@@ -482,6 +551,48 @@ def test_a_decider_rolls_back_with_one_click_and_others_ask_for_it(
     assert outcome.transition is not None
     assert outcome.transition.path == "rollback"
     assert in_production(ben, model) == [1]
+
+
+def test_the_way_back_is_to_the_version_that_was_named(anna: Desk, ben: Desk, model: str) -> None:
+    for version in (1, 2):
+        promote(anna, ben, model, version)
+    seen = look(ben, model, 1)
+    promote(anna, ben, model, 3)
+    with pytest.raises(Conflict, match="v3 was moved to Production by ben"):
+        requests.roll_back(ben, model, "Production", version=1, seen=seen)
+    with pytest.raises(Conflict, match="that is v2 by now"):
+        back(ben, model, 1)
+    assert back(ben, model, 2).version == 2
+
+
+def test_whoever_registered_a_version_does_not_bring_it_back_alone(
+    anna: Desk, ben: Desk, model: str
+) -> None:
+    first = anna.mlflow.registry.version(model, 1)
+    note_registered(anna.ledger, anna.mlflow.address, ben.actor, first)
+    promote(anna, person_like(ben, "carl"), model, 1)
+    promote(anna, ben, model, 2)
+    request = back(ben, model, 1)
+    request = requests.checked(ben.ledger, request.id, cheap_check(ben)(request))
+    assert (request.state, request.approvals) == (State.WAITING, 0)
+    assert approved(person_like(ben, "carl"), request).state is State.APPROVED
+
+
+def test_artifacts_that_were_changed_do_not_come_back_by_asking(
+    anna: Desk, ben: Desk, model: str
+) -> None:
+    for version in (1, 2):
+        promote(anna, ben, model, version)
+    request = back(ben, model, 1)
+    found = cheap_check(ben)(request)
+    altered = replace(found, bound=replace(found.bound, digest="0" * 64))
+    request = requests.checked(ben.ledger, request.id, altered)
+    assert (request.state, request.approvals) == (State.WAITING, 0)
+    assert "are not what they were" in request.message
+
+
+def person_like(desk: Desk, name: str) -> Desk:
+    return replace(desk, actor=replace(desk.actor, name=name))
 
 
 def test_what_a_rollback_was_approved_for_is_what_its_first_check_found(
@@ -493,7 +604,7 @@ def test_what_a_rollback_was_approved_for_is_what_its_first_check_found(
     promote(anna, ben, model, 1)
     promote(anna, ben, model, 2)
     ben = person(deck, "ben", rules)
-    request = requests.roll_back(ben, model, "Production")
+    request = back(ben, model, 1)
     request = requests.checked(ben.ledger, request.id, cheap_check(ben)(request))
     assert (request.state, request.approvals) == (State.WAITING, 1)
     requests.recheck(ben, request.id)
@@ -508,7 +619,7 @@ def test_what_took_the_number_of_an_earlier_holder_is_no_earlier_holder(
 ) -> None:
     promote(anna, ben, model, 1)
     promote(anna, ben, model, 2)
-    request = requests.roll_back(anna, model, "Production")
+    request = back(anna, model, 1)
     assert request.version == 1
     requests.withdraw(anna, request.id)
     registry = anna.mlflow.registry
@@ -516,7 +627,7 @@ def test_what_took_the_number_of_an_earlier_holder_is_no_earlier_holder(
     registry.create_model(model)
     registry.create_version(model, "s3://models/of-somebody-else")
     with pytest.raises(NotFound, match="knows no version"):
-        requests.roll_back(anna, model, "Production")
+        back(anna, model, 1)
 
 
 def test_leaving_production_takes_as_many_as_reaching_it(
@@ -623,7 +734,7 @@ def test_a_rollback_that_is_checked_again_keeps_the_approval_of_whoever_asked(
     anna, ben = person(deck, "anna", FREE), person(deck, "ben", rules)
     for version in (1, 2):
         promote(anna, person(deck, "carl", FREE), model, version)
-    request = requests.roll_back(ben, model, "Production")
+    request = back(ben, model, 1)
     first = cheap_check(ben, ("age", "warn", Status.PASS))(request)
     request = requests.checked(ben.ledger, request.id, first)
     requests.recheck(ben, request.id)

@@ -14,6 +14,7 @@ from multiprocessing.queues import Queue
 from multiprocessing.synchronize import Barrier
 from threading import BrokenBarrierError
 from typing import Any
+from unittest import mock
 
 import pytest
 import sqlalchemy as sa
@@ -34,6 +35,7 @@ from core.people import Actor
 from core.registry import settling
 from core.registry.applying import Hook
 from core.registry.ladder import LADDER
+from core.registry.lease import LEASE_SECONDS
 from core.registry.plan import ModelState, Step
 from core.registry.record import Kind, State
 from core.registry.transitions import (
@@ -208,6 +210,23 @@ def test_an_alias_by_hand_takes_the_same_path(deck: Deck, model: str) -> None:
         set_alias(deck.mlflow, deck.ledger, who, model, "v7", 1, seen=None)
 
 
+def test_the_lease_outlasts_every_write_that_the_settings_let_wait(deck: Deck, model: str) -> None:
+    name = f"model:{deck.mlflow.address}:{model}"
+    waits = deck.mlflow.gateway.deadlines.write
+    assert waits > LEASE_SECONDS
+    left: list[float] = []
+    sends = deck.mlflow.gateway.write
+
+    def sending(*args: Any, **more: Any) -> Any:
+        left.append(lasts(deck.ledger, name))
+        return sends(*args, **more)
+
+    with mock.patch.object(deck.mlflow.gateway, "write", sending):
+        assert move(deck, model, 1, "Production").complete
+    assert len(left) == 3
+    assert min(left) > waits
+
+
 def test_who_finds_the_model_taken_waits_and_is_then_told(deck: Deck, model: str) -> None:
     name = f"model:{deck.mlflow.address}:{model}"
     taken = leases.take(deck.ledger, name, "somebody", 60)
@@ -272,7 +291,7 @@ def test_what_else_changed_meanwhile_is_told_although_every_write_was_accepted(
 @contextmanager
 def nobody(_ledger: Ledger, _store: str, _model: str, _holder: str) -> Iterator[Alone]:
     """The control: no lease at all."""
-    yield Alone(0, lambda: None)
+    yield Alone(0, lambda _seconds=0.0: None)
 
 
 @dataclass(frozen=True)

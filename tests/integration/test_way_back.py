@@ -16,6 +16,7 @@ from core.registry.reconcile import reconcile
 from core.registry.requests.earlier import earlier_holder
 from core.registry.timeline import timeline
 from core.registry.transitions import read_state, transition
+from tests.promotions import back
 from tests.soak.desk import Place, close
 
 MODEL = "wine"
@@ -77,7 +78,7 @@ def test_what_came_there_past_modeldeck_is_no_way_back(deck: Deck) -> None:
     assert earlier(deck) == 2
     move(deck, 4)
     assert earlier(deck) == 2  # nobody decided on v3, and no gate stops a way back
-    asked = requests.roll_back(deck.desk, MODEL, "Production")
+    asked = back(deck.desk, MODEL, 2)
     assert (asked.version, asked.kind) == (2, requests.Kind.ROLLBACK)
 
 

@@ -24,7 +24,9 @@ def test_the_digest_says_what_it_is_over_and_what_will_be_compared(
     assert (beforehand in text) is said
     evidence = from_json(made.evidence or {})
     saved = paper.document(
-        paper.Paper(made, evidence, (), (), None, "", "ada", now(), None, curves={})
+        paper.Paper(
+            made, evidence, (), (), None, "", "ada", now(), None, curves={}, approvals=(0, 1)
+        )
     )
     assert f"{evidence.digest} (over the contents of all files)" in saved
     assert (beforehand in saved) is said

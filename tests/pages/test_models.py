@@ -3,6 +3,7 @@
 import getpass
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 import streamlit as st
@@ -16,7 +17,7 @@ from core.people import Actor
 from core.registry.plan import Wanted
 from core.registry.record import State, record
 from core.registry.transitions import read_state, set_alias, transition
-from core.ui.deck import deck
+from core.ui.deck import deck, forget
 from core.ui.markup import visible
 from tests.faults import Fault, FaultProxy
 from tests.pages.conftest import HOSTILE, Open, Store, drawn
@@ -360,6 +361,24 @@ class TestMove:
         two = confirm(two, 3, "Yes, mine.")
         assert two.success
         assert where(wine) == {1: "Archived", 2: "Archived", 3: "Production"}
+
+    def test_a_click_on_what_would_do_something_else_by_now_does_nothing(
+        self, wine: Deck, home: Path, open_page: Open
+    ) -> None:
+        rule = "rules:\n  - {models: '*', rung: Staging, archive_earlier: false}\n"
+        (home / "desk.yaml").write_text(rule, "utf-8")
+        app = choose(open_page("model", model="wine", version="2"), 2, "Staging")
+        assert not app.toggle
+        move(wine, "wine", 3, "Staging", who="bert")
+        forget()
+        app = confirm(app, 2, "Mine.")
+        assert "this would do something else" in app.error[0].value
+        assert where(wine)[2] == "None"
+        assert app.toggle[0].label == "Archive v3, which is in Staging now"
+        assert app.text_area(key="move:wine:2:comment:0").value == "Mine."
+        app = confirm(app, 2)
+        assert app.success
+        assert where(wine)[2] == "Staging"
 
 
 class TestTrouble:

@@ -80,7 +80,7 @@ def in_production(state: ModelState) -> list[int]:
 @contextmanager
 def nobody(_ledger: Ledger, _store: str, _model: str, _holder: str) -> Iterator[Alone]:
     """The control: no lease at all."""
-    yield Alone(0, lambda: None)
+    yield Alone(0, lambda _seconds=0.0: None)
 
 
 @dataclass

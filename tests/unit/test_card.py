@@ -1,5 +1,6 @@
 """The model card: fields as tags, compared before they are written, each change on record."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import pytest
@@ -37,6 +38,10 @@ class Level:
     def on_experiment(self, actor: Actor, experiment_id: str) -> Permission:
         """The level."""
         return self.level
+
+    def readable(self, actor: Actor, listed: Sequence[str]) -> list[str]:
+        """All of them, where the level is enough."""
+        return list(listed) if self.level >= Permission.READ else []
 
 
 def card(here: Deck) -> dict[str, str]:

@@ -15,6 +15,7 @@ from core.registry.requests.may import (
     after_check,
     after_decision,
     counted,
+    decides_by_asking,
     needed,
     needed_now,
     policy_for,
@@ -156,6 +157,25 @@ def test_a_rung_that_asks_nobody_is_no_way_round_the_one_that_is_left() -> None:
     rules = Rules(rules=(Rule("*", "Staging", SCIENTISTS),))
     up = policy_for(rules, "wine", "Staging", "Production", Kind.MOVE)
     assert (up.decide, up.approvals) == (SCIENTISTS.decide, 2)
+
+
+def test_what_takes_the_alias_of_a_rung_leaves_it_too() -> None:
+    """Clients load it by that alias, wherever its stage says that it stands."""
+    for standing, reached in (("Staging", "None"), ("None", "Staging"), ("None", "None")):
+        kept = policy_for(BOTH, "wine", standing, reached, Kind.MOVE)
+        lost = policy_for(BOTH, "wine", standing, reached, Kind.MOVE, ["Production"])
+        assert lost.decide == MANAGERS.decide
+        assert lost.approvals == max(1, kept.approvals)
+    assert policy_for(BOTH, "wine", "None", "Production", Kind.MOVE, ["Staging"]) == MANAGERS
+
+
+def test_asking_for_the_way_back_approves_it_but_not_by_who_registered_the_version() -> None:
+    assert decides_by_asking(BEN, POLICY, None)
+    assert decides_by_asking(BEN, POLICY, "dora")
+    assert not decides_by_asking(BEN, POLICY, "ben")
+    assert not decides_by_asking(ANNA, POLICY, None)
+    assert not decides_by_asking(BEN, replace(POLICY, approvals=0), None)
+    assert decides_by_asking(Actor("ben", "local"), POLICY, "ben")
 
 
 def test_an_approval_of_somebody_who_decides_no_longer_does_not_count() -> None:

@@ -51,6 +51,8 @@ class Paper:
     """The viewer's time zone."""
     curves: Mapping[str, pictures.Curves]
     """Metric → its curves, for those that have some."""
+    approvals: tuple[int, int]
+    """How many approve it and how many are needed, as the page says it."""
     contradicted: int | None = None
     """The line about the request's check that says that what it holds was changed since."""
     lines_in_all: int = 0
@@ -110,7 +112,7 @@ def _facts(paper: Paper) -> Html:
         "missing": "\n".join(evidence.missing.values()) if evidence else "",
         "notes": "\n".join(evidence.notes.values()) if evidence else "",
         "approvals": t(
-            "evidence_page.approvals_have", have=request.approvals, n=request.approvals_needed
+            "evidence_page.approvals_have", have=paper.approvals[0], n=paper.approvals[1]
         ),
         "expires": _at(paper, request.expires_at) if request.open else "",
         "closed": _at(paper, request.closed_at) if request.closed_at else "",

@@ -23,7 +23,7 @@ from core.registry.requests.nouns import (
     Request,
     State,
 )
-from core.registry.requests.reading import Page, get, listed, may, page, waiting_for
+from core.registry.requests.reading import Page, get, listed, may, page, tally, waiting_for
 
 __all__ = [
     "OPEN",
@@ -57,6 +57,7 @@ __all__ = [
     "roll_back",
     "set_alias",
     "settle",
+    "tally",
     "waiting_for",
     "withdraw",
 ]

@@ -15,6 +15,7 @@ from core.mlflow_api import ids
 from core.mlflow_api.permissions import as_of_now
 from core.registry.desk import Desk
 from core.registry.heads import publish
+from core.registry.plan import losing
 from core.registry.policy import Policy
 from core.registry.requests import rows
 from core.registry.requests.may import against, policy_for
@@ -77,7 +78,8 @@ def acting(desk: Desk, request_id: str, action: str) -> Iterator[Act]:
 def policy_today(desk: Desk, request: Request) -> Policy:
     """What the rules say today for what a request asks for."""
     standing = request.bound.standing if request.bound else request.seen.rung
-    return policy_for(desk.rules, request.model, standing, request.rung, request.kind)
+    lost = losing(request.steps, desk.rules.ladder)
+    return policy_for(desk.rules, request.model, standing, request.rung, request.kind, lost)
 
 
 def present(desk: Desk, request_id: str) -> Request:

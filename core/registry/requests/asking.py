@@ -9,12 +9,20 @@ from core.people.permissions import require_model
 from core.registry.applying import read_state
 from core.registry.desk import Desk
 from core.registry.origin import registrant
-from core.registry.plan import ModelState, Seen, Wanted, differences, plan_transition, see
+from core.registry.plan import (
+    ModelState,
+    Seen,
+    Wanted,
+    differences,
+    losing,
+    plan_transition,
+    see,
+)
 from core.registry.policy import Policy
 from core.registry.requests import rows
 from core.registry.requests.acting import entry, present, published, text
 from core.registry.requests.earlier import earlier_holder
-from core.registry.requests.may import needed, policy_for
+from core.registry.requests.may import decides_by_asking, needed, policy_for
 from core.registry.requests.nouns import OPEN, Choice, Kind, Request, State
 from core.registry.timeline import timeline
 from core.registry.transitions import conflict
@@ -55,31 +63,43 @@ def ask(
     return _write(desk, asked)
 
 
-def roll_back(desk: Desk, model: str, rung: str, comment: str = "") -> Request:
+def roll_back(
+    desk: Desk, model: str, rung: str, comment: str = "", *, version: int, seen: Seen
+) -> Request:
     """Ask that the version which stood on a rung before the present one be put back.
 
-    Asked for by somebody who may decide, their asking is their approval: where one is enough, it is
-    carried out once it was checked. No gate blocks it.
+    Asked for by somebody who may decide and did not register that version, their asking is their
+    approval: where one is enough, it is carried out once it was checked. No gate blocks it.
+
+    Args:
+        version: the earlier holder, as the person saw it named.
+        seen: what else the person saw (``plan.see``).
 
     Raises:
         NotFound: the record knows no earlier holder.
-        NotAllowed, Conflict: as for ``ask``.
+        Conflict: another is the earlier holder by now; or as for ``ask``.
+        NotAllowed: as for ``ask``.
     """
     require_model(desk.permissions, desk.actor, model, Permission.READ)
     ladder = desk.rules.ladder
     state = read_state(desk.mlflow, model)
     store = desk.mlflow.address
     told = timeline(desk.ledger, store, model)
-    version = earlier_holder(desk.ledger, store, told, state, ladder.rung(rung), ladder)
-    if version is None:
+    earlier = earlier_holder(desk.ledger, store, told, state, ladder.rung(rung), ladder)
+    if earlier is None:
         raise NotFound(
             t("requests.no_earlier", model=model, rung=rung), t("requests.no_earlier_next")
         )
     said = text(comment) or t("requests.rollback_comment", version=version, rung=rung)
-    seen = see(state, version, rung, ladder)
     asked = _wanted(desk, model, version, rung, said, Kind.ROLLBACK, True, seen)
-    decides = asked.approvals_needed > 0 and asked.policy.may_decide(desk.actor)
-    return _write(desk, asked, decides=decides)
+    if version != earlier:
+        raise Conflict(
+            t("requests.rollback_other", version=version, earlier=earlier, rung=rung),
+            t("registry.look_again"),
+        )
+    return _write(
+        desk, asked, decides=decides_by_asking(desk.actor, asked.policy, asked.registrant)
+    )
 
 
 def _wanted(
@@ -100,16 +120,19 @@ def _wanted(
         kind = Kind.ARCHIVE
     found = desk.mlflow.registry.versions(model)
     state = ModelState.of(model, found)
-    policy = policy_for(desk.rules, model, see(state, version, rung.name, ladder).rung, rung.name,
-                        kind)  # fmt: skip
-    archive = policy.archive_earlier if archive_existing is None else archive_existing
+    usual = desk.rules.policy(model, rung.name)
+    archive = usual.archive_earlier if archive_existing is None else archive_existing
     wanted = Wanted(model, version, rung.name, archive, comment, seen)
     changed = differences(state, wanted, ladder)
     if changed:
         raise conflict(desk.mlflow, desk.ledger, state, wanted, changed)
-    if not plan_transition(state, wanted, ladder):
+    steps = plan_transition(state, wanted, ladder)
+    if not steps:
         raise Conflict(t("requests.already", model=model, version=version, rung=rung.name))
-    _require_asker(desk, model, rung.name, policy)
+    standing = see(state, version, rung.name, ladder).rung
+    lost = losing(steps, ladder)
+    policy = policy_for(desk.rules, model, standing, rung.name, kind, lost)
+    require_asker(desk, model, rung.name, policy)
     made_by = registrant(desk.ledger, next(v for v in found if v.version == version),
                          desk.mlflow.address)  # fmt: skip
     at = now()
@@ -144,7 +167,12 @@ def _wanted(
     )
 
 
-def _require_asker(desk: Desk, model: str, rung: str, policy: Policy) -> None:
+def require_asker(desk: Desk, model: str, rung: str, policy: Policy) -> None:
+    """Refuse whoever the rules do not let ask for a rung.
+
+    Raises:
+        NotAllowed: they do not; or nobody has to approve and the person lacks EDIT on the model.
+    """
     if not policy.may_ask(desk.actor) and not policy.may_decide(desk.actor):
         raise NotAllowed(
             t("requests.not_asker", actor=desk.actor.name, model=model, rung=rung),

@@ -1,12 +1,13 @@
 """An approved request is carried out: compared with what is there, used once, settled if it broke
 off."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
-from core.errors import Conflict, DeckError, NotFound
+from core.errors import Conflict, DeckError, NotAllowed, NotFound
 from core.ledger import new_id, now
 from core.ledger.chain import Entry, Line, append
 from core.people import Actor
@@ -17,6 +18,7 @@ from core.registry.record import State as Found
 from core.registry.record import Transition, find
 from core.registry.requests import rows
 from core.registry.requests.acting import entry, path_of, policy_today, present, published
+from core.registry.requests.asking import require_asker
 from core.registry.requests.binding import binding, changed
 from core.registry.requests.may import counted, needed_now
 from core.registry.requests.nouns import OPEN, Check, Choice, Request, State
@@ -51,6 +53,7 @@ def carry_out(
     """
     request = present(desk, request_id)
     _require_approved(request)
+    _require_asker(desk, request)
     compared = ""
     try:
         found = check(request)
@@ -145,9 +148,24 @@ def _require_approved(request: Request) -> None:
         raise Conflict(t("requests.not_approved", state=state), t("requests.not_allowed_next"))
 
 
+def _require_asker(desk: Desk, request: Request) -> None:
+    """Where nobody approves, asking is moving: whoever asked must still hold the right to it."""
+    policy = policy_today(desk, request)
+    if request.broke_glass or needed_now(request, policy):
+        return
+    asker = desk.rules.absent(request.requester, request.requester_kind)
+    try:
+        require_asker(replace(desk, actor=asker), request.model, request.rung, policy)
+    except NotAllowed as error:
+        what = t("requests.asker_right", requester=request.requester, what=error.what)
+        raise _outdated(desk, request, what) from error
+
+
 def _claim(desk: Desk, request_id: str) -> Request:
     """Use the approvals of a request for one transition, which has an id from now on."""
     transition_id, at = new_id(), now()
+    lines: list[Line] = []
+    words = ""
     with desk.ledger.transaction(t("requests.recording")) as connection:
         request = rows.read(connection, request_id, lock=True)
         _require_approved(request)
@@ -164,9 +182,14 @@ def _claim(desk: Desk, request_id: str) -> Request:
             if not rows.use(connection, request, transition_id, [d.actor for d in approving]):
                 raise Conflict(t("requests.used"), t("requests.not_allowed_next"))
         else:
-            rows.change(connection, request, State.WAITING)
+            words = t("requests.more_needed", needed=need, approvals=len(approving))
+            rows.change(connection, request, State.WAITING, message=words)
+            actor = desk.actor
+            line = entry(request, "request.waits", actor.name, actor.kind, words, path_of(request),
+                         {"needed": need, "approvals": [d.actor for d in approving]})  # fmt: skip
+            lines.append(append(connection, line))
     if not enough:
-        words = t("requests.more_needed", needed=need, approvals=len(approving))
+        published(desk, lines)
         raise Conflict(words, t("requests.not_allowed_next"))
     return rows.get(desk.ledger, request_id)
 

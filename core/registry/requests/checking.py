@@ -43,14 +43,18 @@ def checked(ledger: Ledger, request_id: str, found: Checked) -> Request:
         blocked = unbound or any(result.blocks for result in found.results)
         rows.keep_check(connection, request, found, State.CHECKING)
         frozen = rows.read(connection, request_id)
-        if _decided_by_asking(request, found):
+        altered = request.kind is Kind.ROLLBACK and _altered(connection, request, found)
+        if not altered and _decided_by_asking(request, found):
             rows.bind(connection, frozen, binding(frozen))
             frozen = rows.read(connection, request_id)
         holding = counted(frozen, binding(frozen))
         stale = [d for d in frozen.decisions if d not in holding]
         rows.forget(connection, frozen, stale)
         state = after_check(frozen, blocked, len(holding), frozen.approvals_needed)
-        rows.change(connection, frozen, state, message=t("requests.no_digest") if unbound else "")
+        words = t("requests.no_digest") if unbound else ""
+        if altered:
+            words = t("requests.rollback_altered", version=request.version, rung=request.rung)
+        rows.change(connection, frozen, state, message=words)
         details = {
             "state": state,
             "digest": found.bound.digest,
@@ -73,6 +77,19 @@ def _decided_by_asking(request: Request, found: Checked) -> bool:
         return True
     same = replace(request.bound, gates=found.bound.gates) == found.bound
     return request.kind is Kind.ROLLBACK and same and request.steps == found.steps
+
+
+def _altered(connection: Connection, request: Request, found: Checked) -> bool:
+    """Whether the artifacts of a version that is to come back are not those that were approved when
+    it was brought to its rung last."""
+    before = rows.fitting(
+        connection, store=request.store, model=request.model, version=request.version,
+        rung=request.rung, states=[State.DONE], limit=1,
+    )  # fmt: skip
+    known = before[0].bound if before else None
+    if known is None or not known.digest or known.digest_of != found.bound.digest_of:
+        return False
+    return known.source == found.bound.source and known.digest != found.bound.digest
 
 
 def outdate(ledger: Ledger, request_id: str, why: str) -> Request:

@@ -7,7 +7,7 @@ from core.registry import transitions
 from core.registry.applying import read_state
 from core.registry.desk import Desk
 from core.registry.heads import publish
-from core.registry.plan import ModelState, Wanted, see
+from core.registry.plan import ModelState, Wanted, losing, plan_transition, see
 from core.registry.policy import Policy
 from core.registry.requests.earlier import earlier_holder
 from core.registry.requests.may import policy_for
@@ -38,7 +38,8 @@ def move(desk: Desk, wanted: Wanted, *, kind: Kind = Kind.MOVE) -> Outcome:
     state = read_state(desk.mlflow, wanted.model)
     back = kind is Kind.ROLLBACK and wanted.version == _earlier(desk, state, rung)
     standing = see(state, wanted.version, rung, ladder).rung
-    policy = policy_for(desk.rules, wanted.model, standing, rung, kind if back else Kind.MOVE)
+    lost = losing(plan_transition(state, wanted, ladder), ladder)
+    policy = policy_for(desk.rules, wanted.model, standing, rung, kind if back else Kind.MOVE, lost)
     _require_direct(desk, policy, wanted.model, rung)
     if not policy.may_ask(desk.actor):
         raise NotAllowed(

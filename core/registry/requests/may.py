@@ -5,7 +5,7 @@ when it was asked and what they say now: rules that became stricter count at onc
 laxer count for new requests.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -33,24 +33,31 @@ class Rights:
     """Action → the reason in plain words, for each that is not allowed."""
 
 
-def policy_for(rules: Rules, model: str, standing: str, rung: str, kind: Kind) -> Policy:
+def policy_for(
+    rules: Rules, model: str, standing: str, rung: str, kind: Kind, losing: Iterable[str] = ()
+) -> Policy:
     """What holds for moving a version from ``standing`` to ``rung``.
 
     On the way up the rung that is reached decides. Leaving a rung downwards, or for a rung that
     asks nobody, needs as many approvals as reaching it, by the same people: else whoever may
     archive could empty Production. Who registered the version matters only on the way up.
+
+    Args:
+        losing: rungs whose alias the move takes away (``plan.losing``); they are left by it too,
+            wherever the stage says that the version stands.
     """
     policy = rules.policy(model, rung)
-    left = rules.policy(model, standing)
-    down = _height(rules.ladder, rung) < _height(rules.ladder, standing)
-    if left.approvals and (down or not policy.approvals):
-        policy = replace(
-            policy,
-            approvals=max(left.approvals, policy.approvals),
-            decide=left.decide,
-            lives=left.lives,
-            unknown_registrant=UnknownRegistrant.ALLOW,
-        )
+    here = _height(rules.ladder, rung)
+    for name in sorted({standing, *losing} - {rung}, key=lambda one: _height(rules.ladder, one)):
+        left = rules.policy(model, name)
+        if left.approvals and (here < _height(rules.ladder, name) or not policy.approvals):
+            policy = replace(
+                policy,
+                approvals=max(left.approvals, policy.approvals),
+                decide=left.decide,
+                lives=left.lives,
+                unknown_registrant=UnknownRegistrant.ALLOW,
+            )
     if kind is not Kind.MOVE:
         policy = replace(policy, unknown_registrant=UnknownRegistrant.ALLOW)
     return policy
@@ -128,6 +135,13 @@ def after_decision(request: Request, choice: Choice, approvals: int, need: int) 
     if choice is Choice.BREAK_GLASS or approvals >= need:
         return State.APPROVED
     return request.state
+
+
+def decides_by_asking(actor: Actor, policy: Policy, registrant: str | None) -> bool:
+    """Whether asking for the way back is an approval of it: that of somebody who decides, and who
+    did not register the version, unless there is nobody else."""
+    others = actor.decides_alone or actor.name != registrant
+    return policy.approvals > 0 and policy.may_decide(actor) and others
 
 
 def own(request: Request, actor: Actor) -> bool:

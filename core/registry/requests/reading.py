@@ -11,7 +11,8 @@ from core.people.permissions import require_model
 from core.registry.desk import Desk
 from core.registry.requests import rows
 from core.registry.requests.acting import policy_today
-from core.registry.requests.may import Rights, rights
+from core.registry.requests.binding import binding
+from core.registry.requests.may import Rights, counted, needed_now, rights
 from core.registry.requests.nouns import Request, State
 from core.registry.requests.rows import get as get_row
 from core.texts import t
@@ -63,11 +64,26 @@ def may(desk: Desk, request: Request) -> Rights:
     return rights(request, desk.actor, permission, policy_today(desk, request), now())
 
 
+def tally(desk: Desk, request: Request) -> tuple[int, int]:
+    """How many approvals a request has and how many it needs: of an open one those that count by
+    the rules of today, of a closed one as it was."""
+    if not request.open:
+        return request.approvals, request.approvals_needed
+    policy = policy_today(desk, request)
+    need = needed_now(request, policy)
+    if request.state in (State.CHECKING, State.APPLYING):
+        return request.approvals, need
+    named_by = None if desk.actor.decides_alone else desk.rules
+    return len(counted(request, binding(request), policy, named_by)), need
+
+
 def waiting_for(desk: Desk) -> list[Request]:
     """Open requests that wait for a decision of this person, the oldest first."""
     found = rows.select(desk.ledger, store=desk.mlflow.address, states=WAITING)
-    there = set(present(desk, {request.model for request in found}))
-    return [r for r in reversed(found) if r.model in there and _waits(desk, r)]
+    # The rules first: what they say costs nothing, and MLflow is asked for each model.
+    mine = [request for request in reversed(found) if _waits(desk, request)]
+    there = set(_readable(desk, {request.model for request in mine}))
+    return [request for request in mine if request.model in there]
 
 
 def listed(
@@ -85,7 +101,7 @@ def listed(
         offset: leave out so many of those at the beginning.
     """
     return rows.select(
-        desk.ledger, store=desk.mlflow.address, models=_readable(desk, model), states=states,
+        desk.ledger, store=desk.mlflow.address, models=_asked_for(desk, model), states=states,
         limit=limit, offset=offset,
     )  # fmt: skip
 
@@ -103,19 +119,25 @@ def page(
         limit: at most so many are shown, the newest.
     """
     shown, total = rows.page(
-        desk.ledger, store=desk.mlflow.address, models=_readable(desk), states=states,
+        desk.ledger, store=desk.mlflow.address, models=_asked_for(desk), states=states,
         requester=requester, since=since, words=words, limit=limit,
     )  # fmt: skip
     return Page(tuple(shown), total)
 
 
-def _readable(desk: Desk, model: str | None = None) -> list[str]:
+def _asked_for(desk: Desk, model: str | None = None) -> list[str]:
     """The models that anything was asked for and that the person may read; of one where given."""
     names = rows.models(desk.ledger, desk.mlflow.address) if model is None else [model]
-    there = present(desk, names)
-    return [n for n in there if desk.permissions.on_model(desk.actor, n) >= Permission.READ]
+    return _readable(desk, names)
+
+
+def _readable(desk: Desk, names: Iterable[str]) -> list[str]:
+    """Of some models those that the person may read."""
+    return desk.permissions.readable(desk.actor, present(desk, names))
 
 
 def _waits(desk: Desk, request: Request) -> bool:
-    allowed = may(desk, request)
+    """Whether it waits for this person, if they may read the model."""
+    policy = policy_today(desk, request)
+    allowed = rights(request, desk.actor, Permission.READ, policy, now())
     return allowed.approve or allowed.reject

@@ -11,15 +11,16 @@ import streamlit as st
 from core.errors import Conflict, DeckError
 from core.lifecycle import brief, desk_keeper
 from core.registry import requests
-from core.registry.catalogue import standing
 from core.registry.requests import Choice, Decision, Kind, Request, State
 from core.registry.transitions import Outcome
 from core.texts import t
 from core.ui import approvals, errors, move, parts, retirement
-from core.ui.deck import deck, forget, read
+from core.ui.deck import deck, forget
 from core.ui.evidence.look import Look
 from core.ui.markup import md, safe, visible
-from core.ui.navigation import go, link
+from core.ui.model import rollback
+from core.ui.model.look import look
+from core.ui.navigation import link
 
 COMMENT_LENGTH = 5_000
 _CHOICES = {
@@ -57,8 +58,8 @@ def _approvals(request: Request) -> None:
     """How many of how many, and who."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         approvals.badge(request)
-        if request.approvals_needed:
-            n, have = request.approvals_needed, request.approvals
+        have, n = requests.tally(deck().desk, request)
+        if n:
             st.caption(t("approvals.card.approvals", n=n, have=have), width="content")
         if request.open:
             when = approvals.until(request.expires_at)
@@ -120,8 +121,8 @@ def _others(found: Look, base: str, seen: str) -> None:
             _act(base, lambda: _withdraw(request))
     if rights.break_glass:
         _glass(request, base, seen)
-    if request.state is State.DONE and request.kind is not Kind.ARCHIVE and _stands(request):
-        _rollback(request, base)
+    if request.state is State.DONE and request.kind is not Kind.ARCHIVE:
+        _way_back(request)
 
 
 def _glass(request: Request, base: str, seen: str) -> None:
@@ -138,28 +139,16 @@ def _glass(request: Request, base: str, seen: str) -> None:
             _act(base, lambda: _break_glass(request, reason or "", seen))
 
 
-def _rollback(request: Request, base: str) -> None:
-    rung = request.rung
-    if parts.confirm(
-        md("evidence_page.rollback", rung=rung),
-        md("evidence_page.rollback_ask", model=request.model, rung=rung),
-        t("evidence_page.rollback_do"), f"{base}:rollback", icon="history",
-    ):  # fmt: skip
-        _act(base, lambda: _roll_back(request))
-
-
-def _stands(request: Request) -> bool:
-    """Whether the version is still where the request brought it; not where MLflow is away."""
-    here = deck()
+def _way_back(request: Request) -> None:
+    """The earlier holder back, where the version is still where the request brought it; nothing
+    where MLflow is away."""
     try:
-        version = read(
-            "version",
-            lambda: here.mlflow.registry.version(request.model, request.version),
-            request.model, request.version,
-        )  # fmt: skip
+        model = look(request.model)
+        rung = model.dossier.ladder.rung(request.rung)
     except DeckError:
-        return False
-    return standing(version, here.rules.ladder).name == request.rung
+        return
+    if model.certain and request.version in model.dossier.on(rung):
+        rollback.draw(model.dossier, rung)
 
 
 def _facts(found: Look) -> None:
@@ -266,12 +255,6 @@ def _recheck(request: Request) -> str:
 def _comment(request: Request, words: str) -> str:
     requests.comment(deck().desk, request.id, words)
     return t("evidence_page.told.commented")
-
-
-def _roll_back(request: Request) -> str:
-    made = requests.roll_back(deck().desk, request.model, request.rung)
-    forget()
-    go("evidence", request=made.id)
 
 
 def _named(request: Request) -> dict[str, object]:

@@ -8,6 +8,7 @@ import streamlit as st
 from core.ledger import chain, now
 from core.lifecycle import paper
 from core.lifecycle.paper.pictures import Curves
+from core.registry.requests import tally
 from core.texts import t
 from core.ui.deck import deck, later
 from core.ui.evidence.look import Look
@@ -21,6 +22,7 @@ def save(found: Look, curves: Mapping[str, Curves]) -> None:
     """
     here = deck()
     ledger, who, zone = here.ledger, here.actor.name, st.context.timezone
+    approvals = tally(here.desk, found.request)
     address = here.settings.public_url.rstrip("/")
 
     def made() -> bytes:
@@ -40,6 +42,7 @@ def save(found: Look, curves: Mapping[str, Curves]) -> None:
                 made_at=now(),
                 zone=zone,
                 curves=curves,
+                approvals=approvals,
             )
         ).encode()
 

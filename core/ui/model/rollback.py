@@ -5,11 +5,11 @@ import streamlit as st
 from core.errors import DeckError
 from core.registry.catalogue import Dossier
 from core.registry.ladder import Rung
-from core.registry.plan import Wanted, plan_transition, see
+from core.registry.plan import Wanted, losing, plan_transition, see
 from core.registry.requests import Kind, move, roll_back
 from core.registry.requests.direct import goes_directly
 from core.registry.requests.earlier import earlier_holder
-from core.registry.requests.may import needed, policy_for
+from core.registry.requests.may import decides_by_asking, needed, policy_for
 from core.texts import t
 from core.ui import ask
 from core.ui.deck import deck, forget, read
@@ -34,19 +34,24 @@ def draw(dossier: Dossier, rung: Rung) -> None:
         return
     seen = see(state, version, rung.name, ladder)
     wanted = Wanted(model, version, rung.name, expected=seen)
-    policy = policy_for(here.rules, model, seen.rung, rung.name, Kind.ROLLBACK)
+    steps = plan_transition(state, wanted, ladder)
+    policy = policy_for(
+        here.rules, model, seen.rung, rung.name, Kind.ROLLBACK, losing(steps, ladder)
+    )
     direct = goes_directly(here.desk, policy)
     with (
         st.popover(t("model.rollback.label", version=version), icon=":material/undo:"),
         st.form(f"{key}:form", border=False, enter_to_submit=False),
     ):
         st.markdown(md("model.rollback.what", rung=rung.name, version=version))
-        lines(plan_transition(state, wanted, ladder))
+        lines(steps)
         refused = ask.why_not(here.desk, policy, model, rung.name)
         if refused:
             st.caption(safe(refused))
         elif not direct:
-            _say_who(policy.may_decide(here.actor), needed(policy, "", here.actor.kind))
+            made_by = ask.registrant_of(dossier.version(version))
+            decides = decides_by_asking(here.actor, policy, made_by)
+            _say_who(needed(policy, "", here.actor.kind), decides=decides)
         comment = st.text_input(
             t("model.rollback.comment"), max_chars=COMMENT_LENGTH, key=f"{key}:comment"
         )
@@ -62,7 +67,7 @@ def draw(dossier: Dossier, rung: Rung) -> None:
         _do(drawn, (comment or "").strip(), key, direct=direct)
 
 
-def _say_who(decides: bool, approvals: int) -> None:
+def _say_who(approvals: int, *, decides: bool) -> None:
     if decides and approvals <= 1:
         st.caption(t("model.rollback.at_once"))
     else:
@@ -70,10 +75,13 @@ def _say_who(decides: bool, approvals: int) -> None:
 
 
 def _do(wanted: Wanted, comment: str, key: str, *, direct: bool) -> None:
-    here = deck()
+    here, seen = deck(), wanted.expected
     try:
-        if not direct:
-            asked = roll_back(here.desk, wanted.model, wanted.rung, comment)
+        if not direct and seen is not None:
+            asked = roll_back(
+                here.desk, wanted.model, wanted.rung, comment,
+                version=wanted.version, seen=seen,
+            )  # fmt: skip
             go("evidence", request=asked.id)
         said = comment or t("requests.rollback_comment", version=wanted.version, rung=wanted.rung)
         st.session_state[f"{key}:told"] = move(
