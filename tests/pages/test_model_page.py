@@ -150,7 +150,7 @@ class TestWayBack:
         assert where(wine) == {1: "Archived", 2: "Archived", 3: "Production"}
 
     def test_of_what_is_asked_for_too(self, wine: Deck, home: Path, open_page: Open) -> None:
-        (home / "desk.yaml").write_text(BLOCKING, "utf-8")
+        (home / "desk.yaml").write_text(BLOCKING.replace("Staging", "Production"), "utf-8")
         for version in (2, 3):
             transition(
                 deck().mlflow, wine.ledger, Actor("anna"), Wanted("wine", version, "Production")
@@ -158,7 +158,7 @@ class TestWayBack:
             if version == 2:
                 app = open_page("model", model="wine")
         app.button(key="rollback:wine:Production:do").click().run()
-        assert "no longer the version that was in Production before" in app.error[0].value
+        assert "v3 was moved to Production by anna" in app.error[0].value
         assert listed(deck().desk, model="wine") == []
 
 
