@@ -14,7 +14,7 @@ from core.ledger import Ledger, leases, new_id, now
 from core.lifecycle.deck import Deck
 from core.lifecycle.evidence import Stopped, Work, gather
 from core.lifecycle.visit import current
-from core.people import Actor
+from core.people import MODELDECK, Actor
 from core.registry import requests
 from core.registry.gates import judge, needs
 from core.registry.gates.evidence_json import as_json, from_json
@@ -227,7 +227,7 @@ class DeskKeeper:
 
 def as_worker(deck: Deck) -> Deck:
     """The same parts for Modeldeck itself: it reads with the service account, under its name."""
-    return replace(deck, mlflow=deck.service, actor=Actor("modeldeck", kind="worker"))
+    return replace(deck, mlflow=deck.service, actor=Actor(MODELDECK, kind="worker"))
 
 
 def _folder(deck: Deck, name: str) -> Path:

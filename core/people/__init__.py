@@ -21,7 +21,7 @@ __all__ = [
 
 
 MODELDECK = "Modeldeck"
-"""The name of what Modeldeck itself does where people have accounts."""
+"""The name of what Modeldeck itself does."""
 
 
 @dataclass(frozen=True)

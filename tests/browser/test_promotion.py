@@ -238,21 +238,21 @@ def manager_rolls_back(stage: Stage, page: Page) -> None:
 
 TOLD = [
     "sina: request.asked",
-    "modeldeck: request.checked",
+    "Modeldeck: request.checked",
     "sina: request.rechecked",
-    "modeldeck: request.checked",
+    "Modeldeck: request.checked",
     "mara: request.rejected",
     "sina: request.asked",
-    "modeldeck: request.checked",
+    "Modeldeck: request.checked",
     "mara: request.approved",
     "mara: transition.begun",
     "mara: transition.done",
     "mara: request.done",
     "mara: request.asked",
-    "modeldeck: request.checked",
+    "Modeldeck: request.checked",
     "mara: transition.begun",
     "mara: transition.done",
-    "modeldeck: request.done",
+    "Modeldeck: request.done",
 ]
 
 

@@ -13,6 +13,7 @@ from core.ledger import now
 from core.ledger.chain import Entry, Line, append
 from core.mlflow_api import ids
 from core.mlflow_api.permissions import as_of_now
+from core.people import MODELDECK
 from core.registry.desk import Desk
 from core.registry.heads import publish
 from core.registry.plan import losing
@@ -106,7 +107,7 @@ def _expire(desk: Desk, request: Request) -> bool:
             return False
         words = t("requests.expired", at=formats.moment(request.expires_at))
         rows.change(connection, request, State.EXPIRED, message=words)
-        line = entry(request, "request.expired", "modeldeck", "worker", "", "worker",
+        line = entry(request, "request.expired", MODELDECK, "worker", "", "worker",
                      {"expires_at": request.expires_at.isoformat()})  # fmt: skip
         lines.append(append(connection, line))
     published(desk, lines)

@@ -6,6 +6,7 @@ from sqlalchemy.engine import Connection
 
 from core.ledger import Ledger
 from core.ledger.chain import append
+from core.people import MODELDECK
 from core.registry.desk import Desk
 from core.registry.requests import rows
 from core.registry.requests.acting import acting, entry
@@ -14,9 +15,6 @@ from core.registry.requests.frozen import CHECKED, fingerprint
 from core.registry.requests.may import after_check, counted
 from core.registry.requests.nouns import OPEN, Checked, Kind, Request, State
 from core.texts import t
-
-WORKER = "modeldeck"
-"""Who did what nobody asked for by hand, as the record names it."""
 
 
 def checked(ledger: Ledger, request_id: str, found: Checked) -> Request:
@@ -64,7 +62,7 @@ def checked(ledger: Ledger, request_id: str, found: Checked) -> Request:
             "forgotten": [d.actor for d in stale],
             "frozen": fingerprint(connection, request_id),
         }
-        line = entry(frozen, CHECKED, WORKER, "worker", "", "worker", details)
+        line = entry(frozen, CHECKED, MODELDECK, "worker", "", "worker", details)
         append(connection, line)
     return rows.get(ledger, request_id)
 
@@ -121,5 +119,5 @@ def recheck(desk: Desk, request_id: str) -> Request:
 
 def _close(connection: Connection, request: Request, words: str) -> Request:
     rows.change(connection, request, State.OUTDATED, message=words)
-    append(connection, entry(request, "request.outdated", WORKER, "worker", words, "worker"))
+    append(connection, entry(request, "request.outdated", MODELDECK, "worker", words, "worker"))
     return rows.read(connection, request.id)
