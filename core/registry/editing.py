@@ -68,8 +68,7 @@ def describe(desk: Desk, model: str, version: int | None, text: str, *, seen: st
             desk, "version.described", model, version, "description",
             seen=seen, found=found, wanted=text,
         )  # fmt: skip
-    for line in (*lines, mine):
-        heads.publish(desk, line)
+    heads.publish(desk, *lines, mine)
 
 
 def set_tag(

@@ -72,10 +72,9 @@ def reconcile(desk: Desk, model: str | None = None) -> tuple[Line, ...]:
         lines += _one(desk, name)
     with desk.ledger.transaction(t("registry.recording")) as connection:
         known.seen(connection, store, begun, {n for n in states if n not in differing})
-    if model is None and not lines:
+    heads.publish(desk, *lines)
+    if model is None:
         heads.republish(desk, found, versions)
-    for line in lines:
-        heads.publish(desk, line)
     return tuple(lines)
 
 

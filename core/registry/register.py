@@ -9,7 +9,7 @@ from core.mlflow_api import Mlflow
 from core.mlflow_api.nouns import ModelVersion, Run
 from core.people import Permission
 from core.people.permissions import require_experiment, require_model
-from core.registry import known
+from core.registry import heads, known
 from core.registry.desk import Desk
 from core.registry.lease import model_lease
 from core.registry.origin import note_registered
@@ -95,7 +95,7 @@ def register(desk: Desk, run_id: str, source: str, name: str, description: str =
             raise
         version = made
     store = desk.mlflow.address
-    note_registered(desk.ledger, store, desk.actor, version)
+    heads.publish(desk, note_registered(desk.ledger, store, desk.actor, version))
     # Alone on the model: whoever read it before this version was there would take it for deleted.
     # Where somebody else holds on to the model, the next pass finds a new version like any other.
     with (

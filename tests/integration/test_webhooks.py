@@ -33,6 +33,7 @@ from core.lifecycle.webhooks import WebhookKeeper, sending
 from core.lifecycle.webhooks.guard import Target, networks, parse
 from core.lifecycle.webhooks.sending import Undelivered, send
 from core.people import Actor
+from core.registry import heads
 from core.settings import load
 from tests.servers import Postgres
 
@@ -326,6 +327,17 @@ def test_a_removed_one_is_told_nothing_and_keeps_no_secret(deck: Deck, listener:
         row = connection.execute(sa.select(webhook_table)).one()
     assert secret not in str(row)
     assert "secret-path" not in str(row)
+
+
+def test_what_administrators_do_has_its_head_beside_the_ledger(
+    deck: Deck, listener: Listener
+) -> None:
+    webhook_id, _ = make(deck, listener.url)
+    webhooks.enable(deck, webhook_id, False)
+    webhooks.remove(deck, webhook_id)
+    written = chain.lines(deck.ledger, action="webhook.", newest_first=False)
+    outside = heads.in_file(deck.settings.home, deck.ledger)
+    assert [(one.count, one.hash) for one in outside] == [(x.number, x.hash) for x in written]
 
 
 def test_secrets_stand_neither_in_the_record_nor_in_logs_nor_on_pages(

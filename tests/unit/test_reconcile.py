@@ -1,7 +1,7 @@
 """What is changed in MLflow without Modeldeck is found at a pass, and nobody is wrongly accused."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,16 +10,18 @@ import pytest
 import sqlalchemy as sa
 from mlflow import MlflowClient
 
-from core.errors import Busy, InvalidInput
+from core.errors import Busy, InvalidInput, ServerFailed
 from core.ledger import chain, now
 from core.ledger.verifying import verify
 from core.lifecycle.deck import Deck, open_deck
 from core.mlflow_api.nouns import ModelVersion
-from core.registry import editing, heads, known
+from core.registry import editing, heads, known, requests
+from core.registry.desk import Desk
 from core.registry.ladder import LADDER, Rung
 from core.registry.lease import model_lease
 from core.registry.plan import Wanted
 from core.registry.reconcile import acknowledge, alerts, reconcile
+from core.registry.settling import settle_for
 from core.registry.timeline import timeline
 from core.registry.transitions import transition
 from core.settings import load
@@ -168,6 +170,72 @@ def test_a_head_that_was_lost_is_written_to_the_model_at_the_next_pass(
     client.delete_registered_model_tag(MODEL, heads.TAG)
     reconcile(deck.desk)
     assert client.get_registered_model(MODEL).tags[heads.TAG] == head
+
+
+def tag(client: MlflowClient, version: int) -> str | None:
+    return client.get_model_version(MODEL, str(version)).tags.get(heads.TAG)
+
+
+def newest(deck: Deck, version: int) -> str:
+    lines = chain.lines(deck.ledger, model=MODEL)
+    line = next(line for line in lines if line.entry.version == version)
+    return f"{line.number}:{line.hash}"
+
+
+def test_a_head_that_was_lost_is_written_also_where_every_pass_finds_something(
+    deck: Deck, client: MlflowClient
+) -> None:
+    reconcile(deck.desk)
+    requests.move(deck.desk, Wanted(MODEL, 1, "Production"))
+    assert tag(client, 1) == newest(deck, 1)
+    client.delete_model_version_tag(MODEL, "1", heads.TAG)
+    stage(client)
+    assert found(deck) == [(known.STAGE, 2)]
+    assert (tag(client, 1), tag(client, 2)) == (newest(deck, 1), newest(deck, 2))
+
+
+def test_tags_of_another_record_do_not_keep_lost_heads_from_their_place(
+    deck: Deck, client: MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reconcile(deck.desk)
+    for version in (1, 2):
+        requests.move(deck.desk, Wanted(MODEL, version, "Archived"))
+    client.set_model_version_tag(MODEL, "1", heads.TAG, f"1:{'a' * 64}")
+    client.delete_model_version_tag(MODEL, "2", heads.TAG)
+    monkeypatch.setattr(heads, "_MOST_AT_ONCE", 1)
+    reconcile(deck.desk)
+    assert (tag(client, 1), tag(client, 2)) == (f"1:{'a' * 64}", newest(deck, 2))
+
+
+def test_a_move_that_fails_half_way_has_its_head_outside(
+    deck: Deck, client: MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reconcile(deck.desk)
+
+    def fail(*_: object) -> None:
+        raise ServerFailed("no alias today")
+
+    monkeypatch.setattr(type(deck.service.registry), "set_alias", fail)
+    with pytest.raises(ServerFailed):
+        requests.move(deck.desk, Wanted(MODEL, 1, "Production"))
+    (line,) = chain.lines(deck.ledger, action="transition.partial")
+    assert tag(client, 1) == f"{line.number}:{line.hash}"
+
+
+@pytest.mark.parametrize(
+    "settle", [lambda desk: requests.settle(desk), lambda desk: settle_for(desk, MODEL)]
+)
+def test_what_is_settled_has_its_head_outside(
+    deck: Deck, client: MlflowClient, settle: Callable[[Desk], object]
+) -> None:
+    move(deck, 1, "Production")
+    assert tag(client, 1) is None
+    with deck.ledger.transaction("breaking off") as connection:
+        connection.execute(sa.text("UPDATE transitions SET state = 'applying', after = NULL"))
+    settle(deck.desk)
+    (line,) = chain.lines(deck.ledger, limit=1)
+    assert line.entry.details["settled"]
+    assert tag(client, 1) == f"{line.number}:{line.hash}"
 
 
 def test_a_line_that_cannot_be_read_does_not_keep_the_next_head_from_its_place(

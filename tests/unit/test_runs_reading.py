@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 
 from core.errors import Conflict, InvalidInput, NotFound, OutcomeUnknown
-from core.ledger import Ledger
+from core.ledger import Ledger, chain
 from core.mlflow_api import Mlflow, connect
 from core.mlflow_api.nouns import DatasetInput
 from core.people import Actor, Everything
-from core.registry import origin
+from core.registry import heads, origin
 from core.registry.desk import Desk
 from core.registry.policy import RULES
 from core.registry.register import folders, register, source_of_folder, source_of_model
@@ -95,6 +95,8 @@ class TestRegister:
         assert first.version.description == "about"
         assert first.version.run_id == model[0]
         assert origin.registrant(desk.ledger, first.version, desk.mlflow.address) == "ada"
+        tags = desk.mlflow.registry.version("fresh", first.version.version).tags
+        assert tags[heads.TAG] == str(chain.head(desk.ledger))
         again = register(desk, *model, "fresh")
         assert not again.made
         assert again.version.version == first.version.version

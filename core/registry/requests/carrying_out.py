@@ -11,12 +11,13 @@ from core.ledger import new_id, now
 from core.ledger.chain import Entry, Line, append
 from core.people import Actor
 from core.registry.desk import Desk
+from core.registry.heads import publish, publishing
 from core.registry.lease import HoldModel, model_lease
 from core.registry.plan import ModelState, Seen, Step, Wanted
 from core.registry.record import State as Found
 from core.registry.record import Transition, find
 from core.registry.requests import rows
-from core.registry.requests.acting import entry, path_of, policy_today, present, published
+from core.registry.requests.acting import entry, path_of, policy_today, present
 from core.registry.requests.binding import binding, changed
 from core.registry.requests.may import counted, needed_now
 from core.registry.requests.nouns import OPEN, Check, Choice, Request, State
@@ -82,7 +83,8 @@ def settle(desk: Desk) -> list[Request]:
     moved: list[Request] = []
     failed: list[DeckError] = []
     try:
-        settle_all(desk.service, desk.ledger, desk.actor, desk.rules.ladder)
+        with publishing(desk):
+            settle_all(desk.service, desk.ledger, desk.actor, desk.rules.ladder)
     except DeckError as error:
         failed.append(error)
     for request in rows.select(desk.ledger, store=desk.mlflow.address, states=[State.APPLYING]):
@@ -133,7 +135,7 @@ def conclude(desk: Desk, request: Request, row: Transition | None, compared: str
             told += _outdate_others(connection, now_is, actor)
         # Last: who writes to the record is alone on it, and waits for nobody's request then.
         lines += [append(connection, one) for one in told]
-    published(desk, lines)
+    publish(desk, *lines)
     return True
 
 
@@ -267,7 +269,7 @@ def _outdated(desk: Desk, request: Request, what: str) -> Conflict:
         actor = desk.actor
         line = entry(now_is, "request.outdated", actor.name, actor.kind, what, path_of(now_is))
         lines.append(append(connection, line))
-    published(desk, lines)
+    publish(desk, *lines)
     return Conflict(words, t("requests.outdated_next"))
 
 
