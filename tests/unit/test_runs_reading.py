@@ -3,12 +3,13 @@
 import io
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from core.errors import Conflict, InvalidInput, NotFound, OutcomeUnknown
+from core.errors import Conflict, InvalidInput, LedgerFailed, NotFound, OutcomeUnknown
 from core.ledger import Ledger, chain
 from core.mlflow_api import Mlflow, connect
 from core.mlflow_api.nouns import DatasetInput
@@ -116,6 +117,25 @@ class TestRegister:
         assert made.made
         assert len(registry.versions("lost")) == 1
         assert origin.registrant(desk.ledger, made.version, desk.mlflow.address) == "ada"
+
+    def test_a_lost_line_is_written_by_the_next_try_of_the_same_person_alone(
+        self, desk: Desk, model: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(*_: object) -> None:
+            raise LedgerFailed("no ledger")
+
+        with monkeypatch.context() as patched:
+            patched.setattr("core.registry.register.note_registered", fail)
+            with pytest.raises(LedgerFailed):
+                register(desk, *model, "halved")
+        store = desk.mlflow.address
+        others = register(replace(desk, actor=Actor("ben")), *model, "halved")
+        assert origin.registrant(desk.ledger, others.version, store) is None
+        for _ in range(2):
+            found = register(desk, *model, "halved")
+            assert not found.made
+            assert origin.registrant(desk.ledger, found.version, store) == "ada"
+        assert chain.count(desk.ledger, action=origin.ACTION) == 1
 
     def test_only_a_model_of_the_run(self, desk: Desk, model: tuple[str, str]) -> None:
         """Modeldeck's own account could make a version of anything."""
