@@ -29,7 +29,7 @@ def registrant(ledger: Ledger, version: ModelVersion, store: str) -> str | None:
     A version that was deleted gives its number to the next one: the source and the time of making
     must be the same too.
     """
-    with ledger.transaction(t("registry.recording")) as connection:
+    with ledger.reading(t("registry.recording")) as connection:
         line = _newest(connection, store, version.model, version.version)
     if line is None or line.entry.details != _marks(version):
         return None

@@ -78,14 +78,16 @@ def reconcile(desk: Desk, model: str | None = None) -> tuple[Line, ...]:
     return tuple(lines)
 
 
-def alerts(ledger: Ledger, store: str, model: str | None = None) -> list[Line]:
-    """Changes without Modeldeck that nobody has acknowledged yet, newest first."""
-    found = chain.lines(ledger, store=store, model=model, action=known.UNATTRIBUTED, limit=None)
+def alerts(ledger: Ledger, store: str, model: str | None = None) -> dict[str, list[int]]:
+    """Changes without Modeldeck that nobody has acknowledged yet: model → the numbers of their
+    lines, newest first. There may be thousands, of which a page shows few."""
+    found = chain.numbers(ledger, store=store, model=model, action=known.UNATTRIBUTED)
     if not found:
-        return []
-    said = chain.lines(ledger, store=store, action=ACKNOWLEDGED, limit=None)
+        return {}
+    said = chain.lines(ledger, store=store, model=model, action=ACKNOWLEDGED, limit=None)
     done = {number for line in said for number in line.entry.details.get("numbers", ())}
-    return [line for line in found if line.number not in done]
+    left = {name: [n for n in numbers if n not in done] for name, numbers in found.items()}
+    return {name: numbers for name, numbers in left.items() if numbers}
 
 
 def acknowledge(desk: Desk, numbers: int | Iterable[int], comment: str) -> Line:

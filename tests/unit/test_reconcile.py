@@ -62,7 +62,7 @@ def test_the_first_look_accuses_nobody(deck: Deck, client: MlflowClient) -> None
     first = chain.lines(deck.ledger, model=MODEL)[0].entry
     assert first.after == {"2": {"rung": "Production", "stage": "Production", "aliases": []}}
     assert found(deck) == []
-    assert alerts(deck.ledger, deck.mlflow.address) == []
+    assert alerts(deck.ledger, deck.mlflow.address) == {}
 
 
 def stage(client: MlflowClient, model: str = MODEL) -> None:
@@ -95,9 +95,10 @@ def test_a_change_made_in_mlflow_is_found_once(
     change(client)
     assert found(deck) == expected
     assert found(deck) == []
-    open_alerts = alerts(deck.ledger, deck.mlflow.address)
+    open_alerts = [n for ns in alerts(deck.ledger, deck.mlflow.address).values() for n in ns]
     assert len(open_alerts) == len(expected)
-    assert all(line.entry.actor_kind == "unknown" for line in open_alerts)
+    lines = chain.lines(deck.ledger, numbers=open_alerts)
+    assert all(line.entry.actor_kind == "unknown" for line in lines)
 
 
 def test_a_new_version_that_stands_higher_is_told(deck: Deck, client: MlflowClient) -> None:
@@ -128,7 +129,32 @@ def test_an_alert_is_acknowledged_with_a_comment(deck: Deck, client: MlflowClien
         acknowledge(deck.desk, line.number + 1, "there is no such line")
     said = acknowledge(deck.desk, line.number, "it was me")
     assert said.entry.why == "it was me"
-    assert alerts(deck.ledger, deck.mlflow.address) == []
+    assert alerts(deck.ledger, deck.mlflow.address) == {}
+
+
+def test_alerts_are_told_by_model_and_those_of_one_model_taken_note_of_alone(
+    deck: Deck, client: MlflowClient
+) -> None:
+    client.create_registered_model("vino")
+    client.create_model_version("vino", "/models/1")
+    reconcile(deck.desk)
+    for model in (MODEL, "vino"):
+        client.set_registered_model_alias(model, "fast", "1")
+        client.set_registered_model_alias(model, "slow", "1")
+    reconcile(deck.desk)
+    store = deck.mlflow.address
+    open_alerts = alerts(deck.ledger, store)
+    lines = chain.lines(deck.ledger, action=known.UNATTRIBUTED)
+    assert open_alerts == {
+        model: [line.number for line in lines if line.entry.model == model]
+        for model in (MODEL, "vino")
+    }
+    newest, oldest = open_alerts["vino"]
+    acknowledge(deck.desk, newest, "it was me")
+    assert alerts(deck.ledger, store) == {MODEL: open_alerts[MODEL], "vino": [oldest]}
+    assert alerts(deck.ledger, store, "vino") == {"vino": [oldest]}
+    acknowledge(deck.desk, oldest, "that too")
+    assert alerts(deck.ledger, store) == {MODEL: open_alerts[MODEL]}
 
 
 def test_heads_stand_in_mlflow_and_beside_the_ledger(deck: Deck, client: MlflowClient) -> None:
@@ -272,7 +298,7 @@ def test_another_ladder_moves_versions_and_accuses_nobody(deck: Deck, client: Ml
     desk = replace(deck.desk, rules=replace(deck.rules, ladder=ladder))
     (line,) = reconcile(desk)
     assert (line.entry.action, line.entry.version) == (known.BASELINE, 3)
-    assert alerts(deck.ledger, deck.mlflow.address) == []
+    assert alerts(deck.ledger, deck.mlflow.address) == {}
     assert reconcile(desk) == ()
     (span,) = timeline(deck.ledger, deck.mlflow.address, MODEL).holder("Shadow", now())
     assert (span.version, span.known_since) == (3, True)
@@ -333,9 +359,9 @@ def test_a_description_of_ours_does_not_hide_what_others_changed_before(
     reconcile(deck.desk)
     client.update_model_version(MODEL, "1", "theirs")
     editing.describe(deck.desk, MODEL, 1, "ours", seen="theirs")
-    assert [line.entry.action for line in alerts(deck.ledger, deck.mlflow.address)] == [
-        known.TIMESTAMP
-    ]
+    (line,) = chain.lines(deck.ledger, action=known.UNATTRIBUTED)
+    assert line.entry.action == known.TIMESTAMP
+    assert alerts(deck.ledger, deck.mlflow.address) == {MODEL: [line.number]}
     assert found(deck) == []
 
 
