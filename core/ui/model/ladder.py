@@ -119,8 +119,9 @@ def _unattributed(model: str) -> None:
     if not numbers:
         return
     newest = read("alert", lambda: chain.line(here.ledger, numbers[0]), numbers[0])
+    ago = parts.when(newest.at if newest else None)
     st.warning(
-        t("model.ladder.outside_what", n=len(numbers), ago=parts.when(newest.at if newest else None)),
+        t("model.ladder.outside_what", n=len(numbers), ago=ago),
         title=t("model.ladder.outside", n=len(numbers)), icon=":material/person_alert:",
     )  # fmt: skip
     link("ledger", t("model.ladder.outside_open"), icon=":material/receipt_long:", model=model)
