@@ -160,8 +160,9 @@ def _differs(was: Mapping[int, Known], state: ModelState | None) -> bool:
 
 
 def _rungs_differ(desk: Desk, was: Mapping[int, Known], state: ModelState | None) -> bool:
+    """The same as far as the ladder says: a rung, or the tag that names it."""
     became = known.every(state, desk.rules.ladder, now()) if state else {}
-    return any(was[n].rung != k.rung for n, k in became.items() if n in was)
+    return any((was[n].rung, was[n].tag) != (k.rung, k.tag) for n, k in became.items() if n in was)
 
 
 def _one(desk: Desk, model: str) -> list[Line]:

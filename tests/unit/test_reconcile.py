@@ -22,6 +22,7 @@ from core.registry.lease import model_lease
 from core.registry.plan import Wanted
 from core.registry.reconcile import acknowledge, alerts, reconcile
 from core.registry.settling import settle_for
+from core.registry.telling import sentence
 from core.registry.timeline import timeline
 from core.registry.transitions import transition
 from core.settings import load
@@ -85,6 +86,9 @@ def stage(client: MlflowClient, model: str = MODEL) -> None:
         ),
         (lambda c: c.create_model_version(MODEL, "/models/4"), []),
         (lambda c: c.set_model_version_tag(MODEL, "1", "note", "x"), []),
+        (lambda c: c.set_model_version_tag(MODEL, "1", LADDER.tag, "None"), [(known.TAG, 1)]),
+        (lambda c: c.set_model_version_tag(MODEL, "2", LADDER.tag, "mine"), [(known.TAG, 2)]),
+        (lambda c: c.delete_model_version_tag(MODEL, "1", LADDER.tag), [(known.TAG, 1)]),
     ],
 )
 def test_a_change_made_in_mlflow_is_found_once(
@@ -314,6 +318,57 @@ def test_a_tag_of_the_ladder_that_somebody_else_wrote_is_found(
     client.set_model_version_tag(MODEL, "3", LADDER.tag, "QA")
     (line,) = reconcile(desk)
     assert (line.entry.action, line.entry.version) == (known.RUNG, 3)
+
+
+def test_what_somebody_writes_to_the_ladder_s_tag_is_told_with_both_values(
+    deck: Deck, client: MlflowClient
+) -> None:
+    reconcile(deck.desk)
+    move(deck, 1, "Production")
+    client.set_model_version_tag(MODEL, "1", LADDER.tag, "Archived")
+    (line,) = reconcile(deck.desk)
+    told = {k: line.entry.details[k] for k in ("tag", "tag_before", "tag_after")}
+    assert told == {"tag": LADDER.tag, "tag_before": "Production", "tag_after": "Archived"}
+    assert sentence(line.entry).startswith("The tag that names the stage of v1 changed")
+    (span,) = timeline(deck.ledger, deck.mlflow.address, MODEL).holder("Production", now())
+    assert span.by == deck.actor.name
+
+
+def test_a_tag_that_somebody_writes_while_we_move_is_theirs(
+    deck: Deck, client: MlflowClient
+) -> None:
+    move(deck, 1, "Production")
+    reconcile(deck.desk)
+
+    def meddle(place: int, _step: object) -> None:
+        if place == 0:
+            client.set_model_version_tag(MODEL, "3", LADDER.tag, "theirs")
+
+    transition(
+        deck.mlflow, deck.ledger, deck.actor, Wanted(MODEL, 2, "Production"), before_step=meddle
+    )
+    lines = chain.lines(deck.ledger, action=known.UNATTRIBUTED)
+    assert [(line.entry.action, line.entry.version) for line in lines] == [(known.TAG, 3)]
+    assert found(deck) == []
+
+
+@pytest.mark.parametrize("how", ["before the update", "another tag"])
+def test_a_tag_of_which_nothing_was_known_accuses_nobody(
+    deck: Deck, client: MlflowClient, how: str
+) -> None:
+    desk, key = deck.desk, LADDER.tag
+    reconcile(desk)
+    if how == "another tag":
+        key = "team.stage"
+        desk = replace(desk, rules=replace(deck.rules, ladder=replace(LADDER, tag=key)))
+    else:
+        with deck.ledger.transaction("as it was") as connection:
+            connection.execute(sa.text("UPDATE known_versions SET tag = NULL"))
+    client.set_model_version_tag(MODEL, "1", key, "mine")
+    assert reconcile(desk) == ()
+    client.set_model_version_tag(MODEL, "1", key, "yours")
+    (line,) = reconcile(desk)
+    assert (line.entry.action, line.entry.version) == (known.TAG, 1)
 
 
 def test_ours_and_theirs_mixed_all_of_theirs_and_none_of_ours(
