@@ -115,7 +115,8 @@ def in_file(folder: Path | None, ledger: Ledger) -> tuple[Head, ...]:
     where = t("record.where.file", name=file.name)
     text = file.read_text("utf-8", "replace")
     # A line may have broken off: whoever wrote it was ended.
-    return tuple(parse(row, where) for row in text.splitlines() if not _TORN.fullmatch(row))
+    rows = (row for row in text.splitlines() if row.strip())
+    return tuple(parse(row, where) for row in rows if not _TORN.fullmatch(row))
 
 
 def parse(text: str, where: str) -> Head:

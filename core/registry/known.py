@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
+from core.formats import visible
 from core.ledger import Ledger, chain, now
 from core.ledger.chain import Entry, Line
 from core.ledger.schema import known_versions as table
@@ -171,7 +172,8 @@ def _retagged(old: Known, new: Known) -> bool:
 
 def _tags(old: Known, new: Known) -> dict[str, str]:
     (key, before), (_, after) = old.tag or ("", ""), new.tag or ("", "")
-    return {"tag": key, "tag_before": before, "tag_after": after}
+    # A search on PostgreSQL would end at a line with NUL, which a tag may hold elsewhere.
+    return {"tag": key, "tag_before": visible(before), "tag_after": visible(after)}
 
 
 def _by_a_tag(old: Known, ladder: Ladder) -> bool:

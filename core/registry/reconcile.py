@@ -261,11 +261,11 @@ def _first_look(desk: Desk, states: Mapping[str, ModelState], *, whole: bool) ->
         if known.looked_at(connection, store):  # another process was quicker
             return []
         mine = known.read(connection, store)
-        for name, state in sorted(states.items()):
-            if name in mine:
-                continue
-            found = known.every(state, ladder, at)
+        fresh = {n: known.every(s, ladder, at) for n, s in sorted(states.items()) if n not in mine}
+        for name, found in fresh.items():
             known.put(connection, store, name, {}, found)
+        # Last: who writes to the record is alone on it, and waits for nobody's rows then.
+        for name, found in fresh.items():
             entry = known.baseline(store, name, found, ladder)
             if entry is not None:
                 lines.append(chain.append(connection, entry))

@@ -179,7 +179,7 @@ def test_the_file_goes_on_after_a_line_that_broke_off(deck: Deck, home: Path) ->
     (*_, last) = reconcile(deck.desk)
     (file,) = home.glob("record-*.heads")
     with file.open("a", encoding="utf-8") as out:
-        out.write(f"{last.number}:{last.hash[:20]}")
+        out.write(f"\n \n{last.number}:{last.hash[:20]}")
     move(deck, 1, "Production")
     newest = chain.lines(deck.ledger)[0]
     heads.publish(deck.desk, newest)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import sqlalchemy as sa
 
 from core.errors import Conflict, InvalidInput, LedgerFailed, NotFound, OutcomeUnknown
 from core.ledger import Ledger, chain
@@ -22,6 +23,7 @@ from core.runs import changes, editing, inputs, preview
 from core.runs.histories import Wanted
 from core.runs.preview import Kind
 from core.settings import load
+from tests.tampering import allow_changes
 
 
 @pytest.fixture(scope="module")
@@ -136,6 +138,15 @@ class TestRegister:
             assert not found.made
             assert origin.registrant(desk.ledger, found.version, store) == "ada"
         assert chain.count(desk.ledger, action=origin.ACTION) == 1
+
+    def test_a_line_that_cannot_be_read_names_nobody(
+        self, desk: Desk, model: tuple[str, str]
+    ) -> None:
+        made = register(desk, *model, "spoilt").version
+        allow_changes(desk.ledger)
+        with desk.ledger.transaction("tampering") as connection:
+            connection.execute(sa.text("UPDATE record SET body = CAST(x'ff' AS TEXT)"))
+        assert origin.registrant(desk.ledger, made, desk.mlflow.address) is None
 
     def test_only_a_model_of_the_run(self, desk: Desk, model: tuple[str, str]) -> None:
         """Modeldeck's own account could make a version of anything."""
