@@ -31,7 +31,9 @@ def main(arguments: list[str]) -> int:
     checker = commands.add_parser("rules", help=t("cli.rules"))
     checker.add_argument("file", nargs="?", type=Path, help=t("cli.rules_file"))
     verifier = commands.add_parser("verify", help=t("cli.verify"))
-    verifier.add_argument("file", nargs="?", type=Path, help=t("cli.verify_file"))
+    one_of = verifier.add_mutually_exclusive_group()
+    one_of.add_argument("file", nargs="?", type=Path, help=t("cli.verify_file"))
+    one_of.add_argument("--against", metavar="FILE", type=Path, help=t("cli.verify_against"))
     given = parser.parse_args(arguments)
     command = given.command
     logs.setup()
@@ -44,6 +46,8 @@ def main(arguments: list[str]) -> int:
         if command != "stop":
             require_home(settings)
         take_over(settings)
+        if command == "verify":
+            return verify(settings, given.against)
         return _COMMANDS[command](settings)
     except BadSetting as error:
         return _fail(t("cli.bad_setting"), str(error))
@@ -145,14 +149,20 @@ def rules(settings: Settings, file: Path | None = None) -> int:
     return 0
 
 
-def verify(settings: Settings) -> int:
-    """Verify this home's record with the heads outside of it; 1 where it is not as written."""
+def verify(settings: Settings, against: Path | None = None) -> int:
+    """Verify this home's record with the heads outside of it; 1 where it is not as written.
+
+    Args:
+        against: an export that was kept elsewhere; its lines are heads too.
+    """
+    from core.ledger import exported
     from core.ledger.verifying import verify as verify_record
     from core.lifecycle.deck import open_deck
     from core.registry.heads import gather
 
     deck = open_deck(settings)
-    found = verify_record(deck.ledger, gather(deck.desk))
+    kept = exported.heads(against) if against is not None else ()
+    found = verify_record(deck.ledger, (*gather(deck.desk), *kept))
     return _verified(found, t("cli.verify_heads", n=found.heads))
 
 
@@ -186,7 +196,6 @@ _COMMANDS: dict[str, Callable[[Settings], int]] = {
     "demo": demo,
     "stop": stop,
     "ps": ps,
-    "verify": verify,
 }
 
 

@@ -1,7 +1,7 @@
 """Modeldeck's own database: opened, migrated, and its failures in words."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,7 @@ _POSTGRES_SOCKET = {
     "keepalives_interval": 2,
     "keepalives_count": 2,
 }
+_READS_ONLY = "modeldeck_reads_only"
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
 
@@ -52,9 +53,9 @@ class Ledger:
     def __init__(self, uri: str) -> None:
         self.address = without_user_info(uri)
         self.engine = _engine(uri)
+        self._reading = self.engine.execution_options(**{_READS_ONLY: True})
 
-    @contextmanager
-    def transaction(self, action: str) -> Iterator[Connection]:
+    def transaction(self, action: str) -> AbstractContextManager[Connection]:
         """One transaction, committed at the end, rolled back by an error.
 
         Args:
@@ -63,8 +64,16 @@ class Ledger:
         Raises:
             LedgerFailed: the database cannot be reached or failed.
         """
+        return self._begun(self.engine, action)
+
+    def reading(self, action: str) -> AbstractContextManager[Connection]:
+        """The same for whoever only reads: who writes is neither waited for nor held up by it."""
+        return self._begun(self._reading, action)
+
+    @contextmanager
+    def _begun(self, engine: sa.Engine, action: str) -> Iterator[Connection]:
         try:
-            with self.engine.begin() as connection:
+            with engine.begin() as connection:
                 yield connection
         except (IntegrityError, DataError):  # what was written is at fault, not the database
             raise
@@ -128,7 +137,8 @@ def _engine(uri: str) -> sa.Engine:
         @sa.event.listens_for(engine, "begin")
         def _begin(connection: Connection) -> None:
             # IMMEDIATE: a transaction that reads and then writes would else fail half-way.
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            reads = connection.get_execution_options().get(_READS_ONLY)
+            connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
         return engine
     return sa.create_engine(

@@ -165,14 +165,14 @@ class Head:
 def head(ledger: Ledger) -> Head | None:
     """The record's head; None where nothing is recorded."""
     query = sa.select(table.c.number, table.c.hash).order_by(table.c.number.desc()).limit(1)
-    with ledger.transaction(t("record.reading")) as connection:
+    with ledger.reading(t("record.reading")) as connection:
         row = connection.execute(query).first()
     return Head(row.number, row.hash) if row else None
 
 
 def line(ledger: Ledger, number: int) -> Line | None:
     """One line by its number; None where there is none."""
-    with ledger.transaction(t("record.reading")) as connection:
+    with ledger.reading(t("record.reading")) as connection:
         row = connection.execute(stored(ledger).where(table.c.number == number)).first()
     return line_of(row) if row else None
 
@@ -185,6 +185,8 @@ class Wanted(TypedDict, total=False):
     """About this model only."""
     models: Collection[str] | None
     """About these only; a line without a model is about the model ""."""
+    numbers: Collection[int] | None
+    """These only."""
     request_id: str | None
     action: str | Collection[str] | None
     """One action or several; one that ends with a dot stands for all that begin so."""
@@ -219,15 +221,27 @@ def lines(
         query = query.where(table.c.number > after)
     order = table.c.number.desc() if newest_first else table.c.number.asc()
     query = query.order_by(order).limit(limit).offset(offset or None)
-    with ledger.transaction(t("record.reading")) as connection:
-        return [line_of(row) for row in connection.execute(query)]
+    with ledger.reading(t("record.reading")) as connection:
+        rows = connection.execute(query).all()
+    return [line_of(row) for row in rows]  # making their hashes again takes its time
 
 
 def count(ledger: Ledger, **wanted: Unpack[Wanted]) -> int:
     """How many lines there are of those that ``lines`` would give."""
     query = sa.select(sa.func.count()).select_from(table).where(*_conditions(ledger, wanted))
-    with ledger.transaction(t("record.reading")) as connection:
+    with ledger.reading(t("record.reading")) as connection:
         return int(connection.execute(query).scalar_one())
+
+
+def numbers(ledger: Ledger, **wanted: Unpack[Wanted]) -> dict[str, list[int]]:
+    """Model → the numbers of the lines about it that ``lines`` would give, newest first."""
+    c = table.c
+    query = sa.select(c.model, c.number).where(*_conditions(ledger, wanted))
+    found: dict[str, list[int]] = {}
+    with ledger.reading(t("record.reading")) as connection:
+        for row in connection.execute(query.order_by(c.number.desc())):
+            found.setdefault(row.model, []).append(row.number)
+    return found
 
 
 def newest_of_each(ledger: Ledger, store: str) -> dict[tuple[str, int | None], Head]:
@@ -243,7 +257,7 @@ def newest_of_each(ledger: Ledger, store: str) -> dict[tuple[str, int | None], H
     query = sa.select(c.model, c.version, c.number, c.hash).join(
         newest, c.number == newest.c.number
     )
-    with ledger.transaction(t("record.reading")) as connection:
+    with ledger.reading(t("record.reading")) as connection:
         return {(r.model, r.version): Head(r.number, r.hash) for r in connection.execute(query)}
 
 
@@ -256,7 +270,7 @@ def actors(
         query = query.where(table.c.store == store)
     if models is not None:
         query = query.where(table.c.model.in_(models))
-    with ledger.transaction(t("record.reading")) as connection:
+    with ledger.reading(t("record.reading")) as connection:
         return sorted(connection.execute(query).scalars())
 
 
@@ -265,9 +279,12 @@ def _conditions(ledger: Ledger, wanted: Wanted) -> list[sa.ColumnElement[bool]]:
     exactly = ("store", "model", "request_id", "actor")
     found = [c[name] == wanted[name] for name in exactly if wanted.get(name) is not None]  # type: ignore[literal-required]
     models, action, text = wanted.get("models"), wanted.get("action"), wanted.get("text")
+    numbers = wanted.get("numbers")
     since, until = wanted.get("since"), wanted.get("until")
     if models is not None:
         found.append(c.model.in_(models))
+    if numbers is not None:
+        found.append(c.number.in_(numbers))
     if action is not None:
         words = [action] if isinstance(action, str) else list(action)
         exact = c.action.in_([word for word in words if not word.endswith(".")])

@@ -1,4 +1,4 @@
-"""Whether a file of exported lines is as it was written, without the ledger that they come from."""
+"""Files of exported lines: whether one is as it was written, and what it says of the ledger."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -24,11 +24,7 @@ def check_file(file: Path) -> Verification:
     Raises:
         InvalidInput: the file cannot be read.
     """
-    try:
-        # Other characters that end a line may stand within one.
-        texts = file.read_text("utf-8", "backslashreplace").removesuffix("\n").split("\n")
-    except OSError as error:
-        raise InvalidInput(t("record.export.unreadable", file=file, why=error.strerror)) from error
+    texts = _texts(file)
     head = _head(texts[-1])
     rows = list(_rows(texts[:-1] if head is not None else texts))
     if head is None:
@@ -39,6 +35,34 @@ def check_file(file: Path) -> Verification:
     if last > head.count:
         return _with(found, Fault(last, t("record.export.beyond", number=last, n=head.count)))
     return replace(found, left_out=found.left_out + head.count - last)
+
+
+def heads(file: Path) -> tuple[Head, ...]:
+    """The heads that an export holds, to compare the ledger with: every line of it says how the
+    record ended there, and the last how the whole of it did.
+
+    A row that says neither is a head of count 0.
+
+    Raises:
+        InvalidInput: the file cannot be read.
+    """
+    where, texts = t("record.where.export", name=file.name), _texts(file)
+    last = _head(texts[-1])
+    rows = _rows(texts if last is None else texts[:-1])
+    found = [
+        Head(0, row.what, where) if isinstance(row, Fault)
+        else Head(row["number"], row["hash"], where)
+        for row in rows
+    ]  # fmt: skip
+    return (*found, replace(last, where=where)) if last and last.hash else tuple(found)
+
+
+def _texts(file: Path) -> list[str]:
+    try:
+        # Other characters that end a line may stand within one.
+        return file.read_text("utf-8", "backslashreplace").removesuffix("\n").split("\n")
+    except OSError as error:
+        raise InvalidInput(t("record.export.unreadable", file=file, why=error.strerror)) from error
 
 
 def _head(text: str) -> Head | None:

@@ -40,16 +40,16 @@ def take(ledger: Ledger, name: str, holder: str, seconds: float) -> Lease | None
             if row is None:
                 connection.execute(
                     leases.insert().values(
-                        name=name, holder=holder, token=1, expires_at=_end(seconds)
+                        name=name, holder=holder, token=1, expires_at=_end(connection, seconds)
                     )
                 )
                 return Lease(name, holder, 1)
-            if row.expires_at > now():
+            if row.expires_at > _now(connection):
                 return None
             connection.execute(
                 leases.update()
                 .where(leases.c.name == name)
-                .values(holder=holder, token=row.token + 1, expires_at=_end(seconds))
+                .values(holder=holder, token=row.token + 1, expires_at=_end(connection, seconds))
             )
             return Lease(name, holder, row.token + 1)
     except IntegrityError:  # somebody made the row between our look and our insert
@@ -62,7 +62,7 @@ def renew(ledger: Ledger, lease: Lease, seconds: float) -> bool:
         done = connection.execute(
             leases.update()
             .where(leases.c.name == lease.name, leases.c.token == lease.token)
-            .values(expires_at=_end(seconds))
+            .values(expires_at=_end(connection, seconds))
         )
         return done.rowcount == 1
 
@@ -73,20 +73,22 @@ def give_back(ledger: Ledger, lease: Lease) -> None:
         connection.execute(
             leases.update()
             .where(leases.c.name == lease.name, leases.c.token == lease.token)
-            .values(expires_at=now())
+            .values(expires_at=_now(connection))
         )
 
 
 def expire(ledger: Ledger, name: str) -> None:
     """End a lease whose holder is known to be dead."""
     with ledger.transaction(t("ledger.leasing")) as connection:
-        connection.execute(leases.update().where(leases.c.name == name).values(expires_at=now()))
+        connection.execute(
+            leases.update().where(leases.c.name == name).values(expires_at=_now(connection))
+        )
 
 
 def holds(connection: Connection, lease: Lease) -> bool:
     """Whether ``lease`` is still the newest of its name and has not run out."""
     row = connection.execute(sa.select(leases).where(leases.c.name == lease.name)).first()
-    return row is not None and row.token == lease.token and row.expires_at > now()
+    return row is not None and row.token == lease.token and row.expires_at > _now(connection)
 
 
 def check(ledger: Ledger, lease: Lease) -> None:
@@ -119,5 +121,14 @@ def held(ledger: Ledger, name: str, holder: str, *, seconds: float, what: str) -
         give_back(ledger, lease)
 
 
-def _end(seconds: float) -> datetime:
-    return now() + timedelta(seconds=seconds)
+def _end(connection: Connection, seconds: float) -> datetime:
+    return _now(connection) + timedelta(seconds=seconds)
+
+
+def _now(connection: Connection) -> datetime:
+    """The present moment, by one clock for all who take leases: several hosts may share PostgreSQL,
+    whose own clock it is then; SQLite's file is one host's."""
+    if connection.dialect.name != "postgresql":
+        return now()
+    moment: datetime = connection.execute(sa.select(sa.func.clock_timestamp())).scalar_one()
+    return moment

@@ -45,7 +45,7 @@ class State(StrEnum):
     WAITING = "waiting"
     DELIVERED = "delivered"
     GIVEN_UP = "given_up"
-    """It was tried often enough."""
+    """It was tried often enough, or cannot be sent at all."""
 
 
 GROUPS = {
@@ -277,18 +277,20 @@ def history(ledger: Ledger, webhook_id: str, limit: int = 100) -> list[Delivery]
 
 
 def due(ledger: Ledger) -> list[str]:
-    """Ids of the enabled webhooks for which something is to be delivered now."""
+    """Ids of the enabled webhooks for which something is to be delivered now.
+
+    Those first of which nothing waits that was tried already, then those tried longest ago: however
+    many do not answer, they take turns among themselves and hold up no other.
+    """
     c = delivery_table.c
+    longest = sa.func.min(c.next_at)
     query = (
         sa.select(c.webhook_id)
         .join(table, table.c.id == c.webhook_id)
-        .where(
-            c.state == State.WAITING,
-            c.next_at <= now(),
-            table.c.enabled,
-            table.c.removed_at.is_(None),
-        )
-        .distinct()
+        .where(c.state == State.WAITING, table.c.enabled, table.c.removed_at.is_(None))
+        .group_by(c.webhook_id)
+        .having(longest <= now())
+        .order_by(sa.func.max(c.last_at).asc().nulls_first(), longest, c.webhook_id)
     )
     with ledger.transaction(t("webhooks.recording")) as connection:
         return list(connection.execute(query).scalars())
@@ -317,18 +319,21 @@ def claim(ledger: Ledger, webhook_id: str) -> Delivery | None:
     return delivery(ledger, row.id)
 
 
-def finish(ledger: Ledger, sent: Delivery, status: int | None, message: str) -> None:
+def finish(
+    ledger: Ledger, sent: Delivery, status: int | None, message: str, *, again: bool = True
+) -> None:
     """Write down how a try went.
 
     Args:
         sent: as ``claim`` gave it.
         status: of the answer, where there was one.
         message: why it failed; "" where it was taken.
+        again: whether trying once more can help.
     """
     values: dict[str, Any] = {"status": status, "message": message[:500], "last_at": now()}
     if not message:
         values |= {"state": State.DELIVERED}
-    elif sent.tries > len(BACK_OFF):
+    elif sent.tries > len(BACK_OFF) or not again:
         values |= {"state": State.GIVEN_UP}
     else:
         values |= {"next_at": now() + BACK_OFF[sent.tries - 1]}

@@ -169,6 +169,7 @@ known_versions = sa.Table(
     sa.Column("source", sa.Text, nullable=False),
     sa.Column("updated_at", UtcDateTime),
     sa.Column("known_at", UtcDateTime, nullable=False),
+    sa.Column("tag", sa.JSON(none_as_null=True)),
 )
 
 requests = sa.Table(

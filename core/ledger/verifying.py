@@ -74,7 +74,7 @@ def verify(
     Raises:
         LedgerFailed: the database cannot be reached.
     """
-    with ledger.transaction(t("record.reading")) as connection:
+    with ledger.reading(t("record.reading")) as connection:
         total = int(connection.execute(sa.text("SELECT count(*) FROM record")).scalar_one())
     return check(_rows(ledger, total, progress), heads)
 
@@ -178,8 +178,8 @@ def _rows(
     last, seen = _FIRST, 0
     while True:
         try:
-            # A transaction for each part: on SQLite a long one would hold up all who write.
-            with ledger.transaction(t("record.reading")) as connection:
+            # A transaction for each part: beside a long one SQLite's journal would only grow.
+            with ledger.reading(t("record.reading")) as connection:
                 part = connection.execute(query, {"last": last, "chunk": _CHUNK}).all()
         except LedgerFailed as error:
             if type(error.__cause__) is not sa.exc.DatabaseError:

@@ -18,6 +18,7 @@ from core.people import MODELDECK, Actor
 from core.registry import requests
 from core.registry.gates import judge, needs
 from core.registry.gates.evidence_json import as_json, from_json
+from core.registry.heads import publishing
 from core.registry.plan import Wanted, plan_transition, see
 from core.registry.reconcile import reconcile
 from core.registry.requests import Bound, Checked, Request, State, rows
@@ -186,7 +187,8 @@ class DeskKeeper:
         try:
             request = rows.get(ledger, request_id)
             if request.state is State.CHECKING:
-                self._check(request, lease)
+                with publishing(self._deck.desk, request.model):
+                    self._check(request, lease)
         except Stopped:
             return
         finally:

@@ -1,6 +1,5 @@
 """The life cycle at a glance: what there is, what serves, and what wants attention."""
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -174,10 +173,10 @@ def for_person(desk: Desk) -> list[Attention]:
     found = []
     if waiting := len(waiting_for(desk)):
         found.append(Attention(t("home.attention.requests", n=waiting), "approvals"))
-    changed = Counter(line.entry.model for line in alerts(desk.ledger, desk.mlflow.address))
+    changed = alerts(desk.ledger, desk.mlflow.address)
     for model in present(desk, sorted(changed)):
         if desk.permissions.on_model(desk.actor, model) >= Permission.READ:
-            text = t("home.attention.unattributed", model=model, n=changed[model])
+            text = t("home.attention.unattributed", model=model, n=len(changed[model]))
             found.append(Attention(text, "ledger", (("model", model),)))
     return found
 

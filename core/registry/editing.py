@@ -6,6 +6,7 @@ is a line of the record.
 """
 
 from core.errors import Conflict, InvalidInput, OutcomeUnknown
+from core.mlflow_api import ids
 from core.mlflow_api.nouns import ModelVersion, RegisteredModel
 from core.people import Permission
 from core.people.permissions import require_model
@@ -68,8 +69,7 @@ def describe(desk: Desk, model: str, version: int | None, text: str, *, seen: st
             desk, "version.described", model, version, "description",
             seen=seen, found=found, wanted=text,
         )  # fmt: skip
-    for line in (*lines, mine):
-        heads.publish(desk, line)
+    heads.publish(desk, *lines, mine)
 
 
 def set_tag(
@@ -82,11 +82,13 @@ def set_tag(
 
     Raises:
         NotAllowed: the person holds no EDIT on the model.
-        InvalidInput: the key is missing, or Modeldeck itself writes the tag.
+        InvalidInput: the key is missing, NUL is in it or in the value, or Modeldeck itself writes
+            the tag.
         Conflict: the tag has another value by now; nothing was written.
     """
     require_model(desk.permissions, desk.actor, model, Permission.EDIT)
-    key = _free(desk, key, version)
+    key = ids.no_control(_free(desk, key, version), "key")
+    ids.no_control(value, "value")
     found = _compare(desk, model, version, key, (seen, value))
     if found == value:
         pass  # it stands there already, though perhaps not in the record

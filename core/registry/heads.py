@@ -1,14 +1,15 @@
 """The record's head outside the ledger, so that a tail that was cut off is missed.
 
 A head is ``<count>:<hash>``: how many lines there were, and the hash of the last. It is written
-after each line to a tag of the version that the line is about, and to a file beside the ledger, to
+after each action to a tag of the version that a line is about, and to a file beside the ledger, to
 which lines are only ever added.
 """
 
 import logging
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 
@@ -28,25 +29,45 @@ _TORN = re.compile(r"\d+(:[0-9a-f]{0,63})?", re.ASCII)
 _log = logging.getLogger("modeldeck.record")
 
 
-def publish(desk: Desk, line: Line | None) -> None:
-    """Put the head outside, after the transaction that wrote ``line``; never fails.
+def publish(desk: Desk, *lines: Line | None) -> None:
+    """Put the head outside, after the transaction that wrote ``lines``; never fails.
 
-    What could not be written is logged, and made up for by ``republish``. A tag that is not
-    confirmed by the record stays as it is: it is evidence.
+    The file gets the newest of them, each version and model the newest that is about it. What could
+    not be written is logged, and made up for by ``republish``. A tag that is not confirmed by the
+    record stays as it is: it is evidence.
     """
-    if line is None:
+    written = sorted((line for line in lines if line is not None), key=lambda line: line.number)
+    if not written:
         return
-    head = Head(line.number, line.hash)
-    _to_file(desk, head)
-    entry = line.entry
-    if not entry.model or entry.store != desk.service.address:
-        return
+    _to_file(desk, _head(written[-1]))
+    store = desk.service.address
+    mine = [line for line in written if line.entry.model and line.entry.store == store]
+    for line in {(line.entry.model, line.entry.version): line for line in mine}.values():
+        _to_tag(desk, line.entry.model, line.entry.version, _head(line))
+
+
+@contextmanager
+def publishing(desk: Desk, model: str | None = None) -> Iterator[None]:
+    """Publish what is written within about the store, or about one model; also where it fails.
+
+    Who tells only how it went gives no line of what broke off, or of what was found beside it.
+    """
+    before = chain.head(desk.ledger)
     try:
-        tags = _holder(desk, entry.model, entry.version).tags
-        _to_tag(desk, entry.model, entry.version, tags.get(TAG), head)
-    except DeckError as error:
-        # The version may be gone, or MLflow away: the action itself is done and recorded.
-        _log.warning("the record's head is not in MLflow: %s", error.what)
+        yield
+    finally:
+        _publish_after(desk, before.count if before else 0, model)
+
+
+def _publish_after(desk: Desk, number: int, model: str | None) -> None:
+    try:
+        lines = chain.lines(
+            desk.ledger, store=desk.service.address, model=model, after=number, limit=None
+        )
+    except DeckError as error:  # what was done must not seem to have failed by it
+        _log.warning("the record's head is not outside: %s", error.what)
+        return
+    publish(desk, *lines)
 
 
 def republish(
@@ -60,20 +81,15 @@ def republish(
     """
     newest = chain.newest_of_each(desk.ledger, desk.service.address)
     made = 0
-    places = [
+    places: list[tuple[str, int | None, Mapping[str, str]]] = [
         *((model.name, None, model.tags) for model in models),
         *((version.model, version.version, version.tags) for version in versions),
     ]
     for name, number, tags in places:
-        head, text = newest.get((name, number)), tags.get(TAG)
-        old = parse(text, "") if text is not None else None
-        if head is None or made >= _MOST_AT_ONCE or (old is not None and old.count >= head.count):
+        head = newest.get((name, number))
+        if head is None or made >= _MOST_AT_ONCE or not _behind(desk, tags.get(TAG), head):
             continue
-        try:
-            _to_tag(desk, name, number, text, head)
-            made += 1
-        except DeckError as error:
-            _log.warning("the record's head is not in MLflow: %s", error.what)
+        made += _to_tag(desk, name, number, head)
     head_now = chain.head(desk.ledger)
     if head_now is not None and head_now.count > _last_in_file(desk):
         _to_file(desk, head_now)
@@ -99,7 +115,8 @@ def in_file(folder: Path | None, ledger: Ledger) -> tuple[Head, ...]:
     where = t("record.where.file", name=file.name)
     text = file.read_text("utf-8", "replace")
     # A line may have broken off: whoever wrote it was ended.
-    return tuple(parse(row, where) for row in text.splitlines() if not _TORN.fullmatch(row))
+    rows = (row for row in text.splitlines() if row.strip())
+    return tuple(parse(row, where) for row in rows if not _TORN.fullmatch(row))
 
 
 def parse(text: str, where: str) -> Head:
@@ -125,18 +142,39 @@ def _holder(desk: Desk, model: str, version: int | None) -> RegisteredModel | Mo
     return registry.model(model) if version is None else registry.version(model, version)
 
 
-def _to_tag(desk: Desk, model: str, version: int | None, there: str | None, head: Head) -> None:
-    if there is not None:
-        old = parse(there, "")
-        confirmed = chain.line(desk.ledger, old.count) if old.count else None
-        if old.count >= head.count or confirmed is None or confirmed.hash != old.hash:
-            if old.count != head.count or old.hash != head.hash:
-                _log.warning("the head in MLflow is not of this record: %s v%s", model, version)
-            return
-    if version is None:
-        desk.service.registry.set_model_tag(model, TAG, str(head))
-    else:
-        desk.service.registry.set_version_tag(model, version, TAG, str(head))
+def _to_tag(desk: Desk, model: str, version: int | None, head: Head) -> bool:
+    """Write a head to its tag unless what stands there has to stay; whether it was written."""
+    registry = desk.service.registry
+    try:
+        if not _behind(desk, _holder(desk, model, version).tags.get(TAG), head):
+            return False
+        if version is None:
+            registry.set_model_tag(model, TAG, str(head))
+        else:
+            registry.set_version_tag(model, version, TAG, str(head))
+    except DeckError as error:
+        # The version may be gone, or MLflow away: the action itself is done and recorded.
+        _log.warning("the record's head is not in MLflow: %s", error.what)
+        return False
+    return True
+
+
+def _behind(desk: Desk, there: str | None, head: Head) -> bool:
+    """Whether ``head`` is newer than what a tag says, and the record confirms what it says."""
+    if there is None:
+        return True
+    old = parse(there, "")
+    if old.count == head.count and old.hash == head.hash:
+        return False
+    confirmed = chain.line(desk.ledger, old.count) if old.count else None
+    if confirmed is None or confirmed.hash != old.hash:
+        _log.warning("a head in MLflow is not of this record: %s", there[:100])
+        return False
+    return old.count < head.count
+
+
+def _head(line: Line) -> Head:
+    return Head(line.number, line.hash)
 
 
 def _file(folder: Path | None, ledger: Ledger) -> Path | None:

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
+from core.formats import visible
 from core.ledger import Ledger, chain, now
 from core.ledger.chain import Entry, Line
 from core.ledger.schema import known_versions as table
@@ -24,10 +25,11 @@ from core.texts import t
 
 BASELINE = "baseline"
 """The action of lines that say what was found when Modeldeck first looked."""
-STAGE, ALIAS, RUNG, SOURCE, TIMESTAMP, NEW, DELETED, MODEL_DELETED, RENAMED = UNATTRIBUTED = (
+STAGE, ALIAS, RUNG, TAG, SOURCE, TIMESTAMP, NEW, DELETED, MODEL_DELETED, RENAMED = UNATTRIBUTED = (
     "unattributed.stage",
     "unattributed.alias",
     "unattributed.rung",
+    "unattributed.tag",
     "unattributed.source",
     "unattributed.timestamp",
     "unattributed.new",
@@ -52,6 +54,9 @@ class Known:
     whatever is found next is ours."""
     known_at: datetime
     """When it was last seen to be so."""
+    tag: tuple[str, str] | None = None
+    """The ladder's tag: its key, and its value, "" where it is missing. None where that was not
+    looked at yet."""
 
     @property
     def placement(self) -> dict[str, Any]:
@@ -69,6 +74,7 @@ def of(version: VersionState, ladder: Ladder, at: datetime) -> Known:
         version.source,
         version.updated_at,
         at,
+        (ladder.tag, version.tags.get(ladder.tag, "")),
     )
 
 
@@ -124,7 +130,8 @@ def changes(
                 say(NEW, [n])
         else:
             for action in _actions(old, new, ladder):
-                say(action, [n], path="reconcile" if action == BASELINE else "outside")
+                path = "reconcile" if action == BASELINE else "outside"
+                say(action, [n], path, **(_tags(old, new) if action == TAG else {}))
             if old.source != new.source:
                 say(SOURCE, [n], source_before=old.source, source_after=new.source)
     told = {entry.version for entry in found if entry.action == NEW}
@@ -146,14 +153,27 @@ def _actions(old: Known, new: Known, ladder: Ladder) -> Iterable[str]:
     timed = old.updated_at is not None and old.updated_at != new.updated_at
     if old.stage != new.stage:
         yield STAGE
+        timed = False  # the stage moves it
+    elif elsewhere and _by_a_tag(old, ladder):
+        yield RUNG  # by its tag alone
         return
-    if elsewhere and not _by_a_tag(old, ladder):  # nobody moved it: the rungs are others now
+    elif elsewhere:  # nobody moved it: the rungs are others now
         yield BASELINE
-    elif elsewhere:
-        yield RUNG
-        return
+    if _retagged(old, new):
+        yield TAG
     if timed and old.source == new.source:
         yield TIMESTAMP
+
+
+def _retagged(old: Known, new: Known) -> bool:
+    """Whether a tag has another value; of another ladder's tag nothing was known."""
+    return bool(old.tag and new.tag and old.tag[0] == new.tag[0] and old.tag != new.tag)
+
+
+def _tags(old: Known, new: Known) -> dict[str, str]:
+    (key, before), (_, after) = old.tag or ("", ""), new.tag or ("", "")
+    # A search on PostgreSQL would end at a line with NUL, which a tag may hold elsewhere.
+    return {"tag": key, "tag_before": visible(before), "tag_after": visible(after)}
 
 
 def _by_a_tag(old: Known, ladder: Ladder) -> bool:
@@ -173,7 +193,7 @@ def read(connection: Connection, store: str, model: str | None = None) -> dict[
     for row in connection.execute(query):
         found.setdefault(row.model, {})[row.version] = Known(
             row.version, row.stage, tuple(row.aliases), row.rung, row.source, row.updated_at,
-            row.known_at,
+            row.known_at, row.tag and tuple(row.tag),
         )  # fmt: skip
     return found
 
@@ -340,4 +360,5 @@ def _row(store: str, model: str, known: Known) -> dict[str, Any]:
         "source": known.source,
         "updated_at": known.updated_at,
         "known_at": known.known_at,
+        "tag": known.tag,
     }

@@ -12,7 +12,7 @@ from core.mlflow_api.nouns import ModelVersion
 from core.mlflow_api.permissions import as_of_now
 from core.registry.contradictions import Contradiction, Mark, contradictions
 from core.registry.desk import Desk
-from core.registry.heads import publish
+from core.registry.heads import publishing
 from core.registry.ladder import NO_STAGE, Ladder, Rung
 from core.registry.plan import ModelState, Step, VersionState, Wanted, plan_transition, see
 from core.registry.transitions import read_state, transition
@@ -132,8 +132,8 @@ def _write(desk: Desk, model: str, writing: Writing, ladder: Ladder) -> None:
         comment=t("migration.comment"),
         expected=see(state, writing.version, writing.rung, ladder),
     )
-    outcome = transition(desk.service, desk.ledger, desk.actor, wanted, ladder)
-    publish(desk, outcome.transition.line if outcome.transition else None)
+    with publishing(desk, model):
+        transition(desk.service, desk.ledger, desk.actor, wanted, ladder)
 
 
 def _staged(version: VersionState) -> bool:

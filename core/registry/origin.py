@@ -4,11 +4,12 @@ The version's tag says it too, but whoever may edit the model may write that tag
 are ours alone.
 """
 
+from typing import Any
+
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
 
 from core.ledger import Ledger
-from core.ledger.chain import Entry, Line, append, line_of
+from core.ledger.chain import Entry, Line, append, line_of, stored
 from core.ledger.schema import record as table
 from core.mlflow_api.nouns import ModelVersion
 from core.people import Actor
@@ -29,8 +30,9 @@ def registrant(ledger: Ledger, version: ModelVersion, store: str) -> str | None:
     A version that was deleted gives its number to the next one: the source and the time of making
     must be the same too.
     """
-    with ledger.transaction(t("registry.recording")) as connection:
-        line = _newest(connection, store, version.model, version.version)
+    with ledger.reading(t("registry.recording")) as connection:
+        row = connection.execute(_newest(ledger, store, version.model, version.version)).first()
+    line = line_of(row) if row else None
     if line is None or line.entry.details != _marks(version):
         return None
     return line.entry.actor
@@ -48,9 +50,9 @@ def _marks(version: ModelVersion) -> dict[str, str]:
     return {"source": version.source, "created_at": made.isoformat() if made else ""}
 
 
-def _newest(connection: Connection, store: str, model: str, version: int) -> Line | None:
-    row = connection.execute(
-        sa.select(table)
+def _newest(ledger: Ledger, store: str, model: str, version: int) -> sa.Select[Any]:
+    return (
+        stored(ledger)
         .where(
             table.c.store == store,
             table.c.model == model,
@@ -59,5 +61,4 @@ def _newest(connection: Connection, store: str, model: str, version: int) -> Lin
         )
         .order_by(table.c.number.desc())
         .limit(1)
-    ).first()
-    return None if row is None else line_of(row)
+    )

@@ -72,21 +72,22 @@ def reconcile(desk: Desk, model: str | None = None) -> tuple[Line, ...]:
         lines += _one(desk, name)
     with desk.ledger.transaction(t("registry.recording")) as connection:
         known.seen(connection, store, begun, {n for n in states if n not in differing})
-    if model is None and not lines:
+    heads.publish(desk, *lines)
+    if model is None:
         heads.republish(desk, found, versions)
-    for line in lines:
-        heads.publish(desk, line)
     return tuple(lines)
 
 
-def alerts(ledger: Ledger, store: str, model: str | None = None) -> list[Line]:
-    """Changes without Modeldeck that nobody has acknowledged yet, newest first."""
-    found = chain.lines(ledger, store=store, model=model, action=known.UNATTRIBUTED, limit=None)
+def alerts(ledger: Ledger, store: str, model: str | None = None) -> dict[str, list[int]]:
+    """Changes without Modeldeck that nobody has acknowledged yet: model → the numbers of their
+    lines, newest first. There may be thousands, of which a page shows few."""
+    found = chain.numbers(ledger, store=store, model=model, action=known.UNATTRIBUTED)
     if not found:
-        return []
-    said = chain.lines(ledger, store=store, action=ACKNOWLEDGED, limit=None)
+        return {}
+    said = chain.lines(ledger, store=store, model=model, action=ACKNOWLEDGED, limit=None)
     done = {number for line in said for number in line.entry.details.get("numbers", ())}
-    return [line for line in found if line.number not in done]
+    left = {name: [n for n in numbers if n not in done] for name, numbers in found.items()}
+    return {name: numbers for name, numbers in left.items() if numbers}
 
 
 def acknowledge(desk: Desk, numbers: int | Iterable[int], comment: str) -> Line:
@@ -159,8 +160,9 @@ def _differs(was: Mapping[int, Known], state: ModelState | None) -> bool:
 
 
 def _rungs_differ(desk: Desk, was: Mapping[int, Known], state: ModelState | None) -> bool:
+    """The same as far as the ladder says: a rung, or the tag that names it."""
     became = known.every(state, desk.rules.ladder, now()) if state else {}
-    return any(was[n].rung != k.rung for n, k in became.items() if n in was)
+    return any((was[n].rung, was[n].tag) != (k.rung, k.tag) for n, k in became.items() if n in was)
 
 
 def _one(desk: Desk, model: str) -> list[Line]:
@@ -259,11 +261,11 @@ def _first_look(desk: Desk, states: Mapping[str, ModelState], *, whole: bool) ->
         if known.looked_at(connection, store):  # another process was quicker
             return []
         mine = known.read(connection, store)
-        for name, state in sorted(states.items()):
-            if name in mine:
-                continue
-            found = known.every(state, ladder, at)
+        fresh = {n: known.every(s, ladder, at) for n, s in sorted(states.items()) if n not in mine}
+        for name, found in fresh.items():
             known.put(connection, store, name, {}, found)
+        # Last: who writes to the record is alone on it, and waits for nobody's rows then.
+        for name, found in fresh.items():
             entry = known.baseline(store, name, found, ladder)
             if entry is not None:
                 lines.append(chain.append(connection, entry))

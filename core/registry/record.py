@@ -288,6 +288,7 @@ def _know(connection: Connection, begun: Transition, after: ModelState, ladder: 
     stages = {s.version: s.value for s in begun.steps if s.kind is StepKind.SET_STAGE}
     moves = (StepKind.SET_ALIAS, StepKind.DELETE_ALIAS)
     moved = {s.value for s in begun.steps if s.kind in moves}
+    tags = {s.version: (s.key, s.value) for s in begun.steps if s.kind is StepKind.SET_TAG}
     became = dict(was)
     for number in begun.before:
         found, old = after.find(number), was.get(number)
@@ -302,7 +303,8 @@ def _know(connection: Connection, begun: Transition, after: ModelState, ladder: 
             source=old.source,
             updated_at=found.updated_at if number in stages else old.updated_at,
         )
-        became[number] = known.of(mine, ladder, now())
+        one = known.of(mine, ladder, now())
+        became[number] = one if one.tag == tags.get(number) else replace(one, tag=old.tag)
     known.put(connection, begun.store, begun.model, was, became)
 
 

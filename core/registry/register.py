@@ -9,10 +9,10 @@ from core.mlflow_api import Mlflow
 from core.mlflow_api.nouns import ModelVersion, Run
 from core.people import Permission
 from core.people.permissions import require_experiment, require_model
-from core.registry import known
+from core.registry import heads, known
 from core.registry.desk import Desk
 from core.registry.lease import model_lease
-from core.registry.origin import note_registered
+from core.registry.origin import note_registered, registrant
 from core.texts import t
 
 ASKED_BY = "modeldeck.registered_by"
@@ -63,8 +63,9 @@ def register(desk: Desk, run_id: str, source: str, name: str, description: str =
     """Register a run's model under ``name``, which is made where it does not exist.
 
     A version of the same model under the same name is found, not made twice, also after a reply
-    that was lost. Modeldeck's own account writes it, for somebody who holds EDIT on the registered
-    model; a new one is made for whoever holds EDIT on the run's experiment and READ on that name.
+    that was lost; where its tag names this person and the record names nobody, it does afterwards.
+    Modeldeck's own account writes it, for somebody who holds EDIT on the registered model; a new
+    one is made for whoever holds EDIT on the run's experiment and READ on that name.
 
     Args:
         source: the run's model, as ``source_of_model`` or ``source_of_folder`` gives it.
@@ -81,8 +82,14 @@ def register(desk: Desk, run_id: str, source: str, name: str, description: str =
     # Our own account could make a version of anything: what is asked for has to be this run's.
     if not _made_by(desk, run, source):
         raise InvalidInput(t("run.register.not_its"), field="source")
+    store = desk.mlflow.address
     found = _existing(desk, run, name, source)
     if found is not None:
+        # An earlier try made it, and its line was lost. Whoever is named takes it upon themselves:
+        # who registered a version has fewer rights over it, never more.
+        mine = found.tags.get(ASKED_BY) == desk.actor.name
+        if mine and registrant(desk.ledger, found, store) is None:
+            heads.publish(desk, note_registered(desk.ledger, store, desk.actor, found))
         return Registered(found, made=False)
     try:
         version = desk.service.registry.create_version(
@@ -94,8 +101,7 @@ def register(desk: Desk, run_id: str, source: str, name: str, description: str =
         if made is None or made.tags.get(ASKED_BY) != desk.actor.name:
             raise
         version = made
-    store = desk.mlflow.address
-    note_registered(desk.ledger, store, desk.actor, version)
+    heads.publish(desk, note_registered(desk.ledger, store, desk.actor, version))
     # Alone on the model: whoever read it before this version was there would take it for deleted.
     # Where somebody else holds on to the model, the next pass finds a new version like any other.
     with (

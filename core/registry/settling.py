@@ -20,6 +20,7 @@ from core.people import Actor, Permission
 from core.people.permissions import require_model
 from core.registry.applying import apply, done_and_undone, how_far, listed, read_state
 from core.registry.desk import Desk
+from core.registry.heads import publishing
 from core.registry.ladder import LADDER, Ladder
 from core.registry.lease import Alone, model_lease
 from core.registry.plan import ModelState, Step, StepKind, VersionState, Wanted, plan_transition
@@ -75,7 +76,8 @@ def settle_for(desk: Desk, model: str) -> tuple[Transition, ...]:
         DeckError: as for ``settle``.
     """
     require_model(desk.permissions, desk.actor, model, Permission.EDIT)
-    return settle(desk.service, desk.ledger, desk.actor, model, desk.rules.ladder)
+    with publishing(desk, model):
+        return settle(desk.service, desk.ledger, desk.actor, model, desk.rules.ladder)
 
 
 def settle_all(

@@ -3,6 +3,7 @@
 import multiprocessing
 import threading
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,23 @@ def at_once(work: Callable[..., None], *arguments: Any, people: int = PEOPLE) ->
     for worker in workers:
         worker.kill()
     assert codes == [0] * people
+
+
+def test_hosts_that_share_postgresql_go_by_its_clock(
+    postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = Ledger(postgres.fresh_database())
+    ledger.migrate()
+    lease = leases.take(ledger, "model", "a", 60)
+    assert lease is not None
+    monkeypatch.setattr(leases, "now", lambda: now() + timedelta(hours=1))  # another host's
+    assert leases.take(ledger, "model", "b", 60) is None
+    assert leases.renew(ledger, lease, 60)
+    leases.check(ledger, lease)
+    leases.give_back(ledger, lease)
+    monkeypatch.undo()
+    assert leases.take(ledger, "model", "b", 60) is not None
+    ledger.close()
 
 
 # ---------------------------------------------------------------------------------- migrations

@@ -26,6 +26,7 @@ from core.ledger import Ledger, chain, now, outbox
 from core.ledger.chain import Entry
 from core.ledger.outbox import BACK_OFF, Shape, State
 from core.ledger.schema import deliveries as delivery_table
+from core.ledger.schema import record
 from core.ledger.schema import webhooks as webhook_table
 from core.lifecycle import webhooks
 from core.lifecycle.deck import Deck, open_deck
@@ -33,8 +34,10 @@ from core.lifecycle.webhooks import WebhookKeeper, sending
 from core.lifecycle.webhooks.guard import Target, networks, parse
 from core.lifecycle.webhooks.sending import Undelivered, send
 from core.people import Actor
+from core.registry import heads
 from core.settings import load
 from tests.servers import Postgres
+from tests.tampering import allow_changes
 
 ALL = tuple(outbox.GROUPS)
 LOOPBACK = networks(["127.0.0.0/8"])
@@ -243,6 +246,41 @@ def test_one_that_fails_holds_up_no_other(deck: Deck, listener: Listener) -> Non
     assert len(listener.received) == 1
 
 
+def test_those_that_fail_take_turns_and_starve_no_other(deck: Deck, listener: Listener) -> None:
+    dead = [make(deck, "http://127.0.0.1:9/")[0] for _ in range(2)]
+    for _ in range(6):
+        happens(deck.ledger)
+    keeper, tried = WebhookKeeper(deck), []
+    for _ in range(4):
+        tried.append(keeper.due()[0])
+        keeper.deliver(tried[-1])
+    assert tried in (dead * 2, dead[::-1] * 2)
+    well, _ = make(deck, listener.url)
+    happens(deck.ledger)
+    assert keeper.due()[0] == well
+    keeper.deliver(well)
+    assert keeper.due() == tried[:2]
+    assert len(listener.received) == 1
+
+
+def test_a_line_that_is_gone_cannot_be_told_and_holds_up_none_after_it(
+    deck: Deck, listener: Listener
+) -> None:
+    webhook_id, _ = make(deck, listener.url)
+    gone, after = happens(deck.ledger), happens(deck.ledger)
+    keeper = WebhookKeeper(deck)
+    keeper.due()
+    allow_changes(deck.ledger)
+    with deck.ledger.transaction("tampering") as connection:
+        connection.execute(record.delete().where(record.c.number == gone))
+    keeper.deliver(webhook_id)
+    assert [told["record"]["number"] for told in listener.bodies] == [after]
+    said = {one.number: (one.state, one.message) for one in webhooks.history(deck, webhook_id)}
+    assert said[after] == (State.DELIVERED, "")
+    assert said[gone][0] is State.GIVEN_UP
+    assert said[gone][1].startswith(f"Line {gone} of the record")
+
+
 def test_two_workers_send_it_once(deck: Deck, listener: Listener) -> None:
     webhook_id, _ = make(deck, listener.url)
     happens(deck.ledger)
@@ -326,6 +364,17 @@ def test_a_removed_one_is_told_nothing_and_keeps_no_secret(deck: Deck, listener:
         row = connection.execute(sa.select(webhook_table)).one()
     assert secret not in str(row)
     assert "secret-path" not in str(row)
+
+
+def test_what_administrators_do_has_its_head_beside_the_ledger(
+    deck: Deck, listener: Listener
+) -> None:
+    webhook_id, _ = make(deck, listener.url)
+    webhooks.enable(deck, webhook_id, False)
+    webhooks.remove(deck, webhook_id)
+    written = chain.lines(deck.ledger, action="webhook.", newest_first=False)
+    outside = heads.in_file(deck.settings.home, deck.ledger)
+    assert [(one.count, one.hash) for one in outside] == [(x.number, x.hash) for x in written]
 
 
 def test_secrets_stand_neither_in_the_record_nor_in_logs_nor_on_pages(

@@ -22,6 +22,7 @@ from core.ledger.schema import record
 from core.ledger.verifying import Verification, verify
 from core.lifecycle.deck import Deck
 from core.registry import card, editing, heads, known, register, requests
+from core.registry.ladder import LADDER
 from core.registry.plan import Wanted
 from core.registry.reconcile import reconcile
 from core.registry.transitions import read_state
@@ -194,7 +195,7 @@ def _theirs(
 ) -> None:  # fmt: skip
     """One change of each of their versions, which nobody takes back."""
     for number in THEIRS:
-        match dice.randrange(3):
+        match dice.randrange(4):
             case 0:
                 was = client.get_model_version(model, str(number)).current_stage
                 to = dice.choice([stage for stage in STAGES if stage != was])
@@ -203,6 +204,9 @@ def _theirs(
             case 1:
                 client.update_model_version(model, str(number), f"theirs {turn}")
                 expected[known.TIMESTAMP, number] += 1
+            case 2:
+                client.set_model_version_tag(model, str(number), LADDER.tag, f"theirs {turn}")
+                expected[known.TAG, number] += 1
             case _:
                 client.set_registered_model_alias(model, f"theirs-{turn}-{number}", str(number))
                 expected[known.ALIAS, number] += 1

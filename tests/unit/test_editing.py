@@ -98,6 +98,14 @@ def test_the_tags_that_say_who_did_what_are_not_edited(
         editing.delete_tag(deck.desk, MODEL, version, key, seen=None)
 
 
+@pytest.mark.parametrize("version", [None, 1])
+@pytest.mark.parametrize(("key", "value"), [("note", "a\0b"), ("no\0te", "ab")])
+def test_a_tag_with_nul_is_refused(deck: Deck, version: int | None, key: str, value: str) -> None:
+    with pytest.raises(InvalidInput, match="code 0"):
+        editing.set_tag(deck.desk, MODEL, version, key, value, seen=None)
+    assert lines(deck) == []
+
+
 def test_a_model_that_was_described_carries_the_record_s_head(deck: Deck) -> None:
     editing.describe(deck.desk, MODEL, None, "Red.", seen="")
     (line,) = chain.lines(deck.ledger, action="model.described")

@@ -10,8 +10,9 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from core.errors import LedgerFailed
-from core.ledger import Ledger, new_id, processes
-from core.ledger.schema import leases
+from core.ledger import Ledger, chain, new_id, processes
+from core.ledger.chain import Entry
+from core.ledger.schema import leases, record
 from core.processes import Ending, ProcessRef
 
 ROW = {"name": "x", "holder": "a", "token": 1, "expires_at": datetime(2026, 3, 3, tzinfo=UTC)}
@@ -99,6 +100,24 @@ def test_a_writer_who_does_not_end_is_waited_for_and_then_said(tmp_path: Path) -
     other.close()
     with ledger.transaction("leasing") as connection:
         assert connection.execute(sa.select(leases)).all() == []
+    ledger.close()
+
+
+def test_who_only_reads_waits_for_no_writer_and_holds_up_none(tmp_path: Path) -> None:
+    ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}?timeout=0.1")
+    ledger.migrate()
+    with ledger.transaction("writing") as connection:
+        line = chain.append(connection, Entry("request.asked", "ada", model="wine"))
+    with ledger.transaction("writing") as connection:
+        chain.append(connection, Entry("request.asked", "ben", model="wine"))
+        assert chain.lines(ledger) == [line]
+        assert chain.numbers(ledger) == {"wine": [line.number]}
+    with ledger.reading("reading") as reader:
+        assert reader.execute(sa.select(sa.func.count()).select_from(record)).scalar_one() == 2
+        with ledger.transaction("writing") as connection:
+            chain.append(connection, Entry("request.asked", "eve", model="wine"))
+        assert reader.execute(sa.select(sa.func.count()).select_from(record)).scalar_one() == 2
+    assert chain.count(ledger) == 3
     ledger.close()
 
 

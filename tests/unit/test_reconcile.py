@@ -1,7 +1,7 @@
 """What is changed in MLflow without Modeldeck is found at a pass, and nobody is wrongly accused."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,16 +10,19 @@ import pytest
 import sqlalchemy as sa
 from mlflow import MlflowClient
 
-from core.errors import Busy, InvalidInput
+from core.errors import Busy, InvalidInput, ServerFailed
 from core.ledger import chain, now
 from core.ledger.verifying import verify
 from core.lifecycle.deck import Deck, open_deck
 from core.mlflow_api.nouns import ModelVersion
-from core.registry import editing, heads, known
+from core.registry import editing, heads, known, requests
+from core.registry.desk import Desk
 from core.registry.ladder import LADDER, Rung
 from core.registry.lease import model_lease
 from core.registry.plan import Wanted
 from core.registry.reconcile import acknowledge, alerts, reconcile
+from core.registry.settling import settle_for
+from core.registry.telling import sentence
 from core.registry.timeline import timeline
 from core.registry.transitions import transition
 from core.settings import load
@@ -60,7 +63,7 @@ def test_the_first_look_accuses_nobody(deck: Deck, client: MlflowClient) -> None
     first = chain.lines(deck.ledger, model=MODEL)[0].entry
     assert first.after == {"2": {"rung": "Production", "stage": "Production", "aliases": []}}
     assert found(deck) == []
-    assert alerts(deck.ledger, deck.mlflow.address) == []
+    assert alerts(deck.ledger, deck.mlflow.address) == {}
 
 
 def stage(client: MlflowClient, model: str = MODEL) -> None:
@@ -83,6 +86,9 @@ def stage(client: MlflowClient, model: str = MODEL) -> None:
         ),
         (lambda c: c.create_model_version(MODEL, "/models/4"), []),
         (lambda c: c.set_model_version_tag(MODEL, "1", "note", "x"), []),
+        (lambda c: c.set_model_version_tag(MODEL, "1", LADDER.tag, "None"), [(known.TAG, 1)]),
+        (lambda c: c.set_model_version_tag(MODEL, "2", LADDER.tag, "mine"), [(known.TAG, 2)]),
+        (lambda c: c.delete_model_version_tag(MODEL, "1", LADDER.tag), [(known.TAG, 1)]),
     ],
 )
 def test_a_change_made_in_mlflow_is_found_once(
@@ -93,9 +99,10 @@ def test_a_change_made_in_mlflow_is_found_once(
     change(client)
     assert found(deck) == expected
     assert found(deck) == []
-    open_alerts = alerts(deck.ledger, deck.mlflow.address)
+    open_alerts = [n for ns in alerts(deck.ledger, deck.mlflow.address).values() for n in ns]
     assert len(open_alerts) == len(expected)
-    assert all(line.entry.actor_kind == "unknown" for line in open_alerts)
+    lines = chain.lines(deck.ledger, numbers=open_alerts)
+    assert all(line.entry.actor_kind == "unknown" for line in lines)
 
 
 def test_a_new_version_that_stands_higher_is_told(deck: Deck, client: MlflowClient) -> None:
@@ -126,7 +133,32 @@ def test_an_alert_is_acknowledged_with_a_comment(deck: Deck, client: MlflowClien
         acknowledge(deck.desk, line.number + 1, "there is no such line")
     said = acknowledge(deck.desk, line.number, "it was me")
     assert said.entry.why == "it was me"
-    assert alerts(deck.ledger, deck.mlflow.address) == []
+    assert alerts(deck.ledger, deck.mlflow.address) == {}
+
+
+def test_alerts_are_told_by_model_and_those_of_one_model_taken_note_of_alone(
+    deck: Deck, client: MlflowClient
+) -> None:
+    client.create_registered_model("vino")
+    client.create_model_version("vino", "/models/1")
+    reconcile(deck.desk)
+    for model in (MODEL, "vino"):
+        client.set_registered_model_alias(model, "fast", "1")
+        client.set_registered_model_alias(model, "slow", "1")
+    reconcile(deck.desk)
+    store = deck.mlflow.address
+    open_alerts = alerts(deck.ledger, store)
+    lines = chain.lines(deck.ledger, action=known.UNATTRIBUTED)
+    assert open_alerts == {
+        model: [line.number for line in lines if line.entry.model == model]
+        for model in (MODEL, "vino")
+    }
+    newest, oldest = open_alerts["vino"]
+    acknowledge(deck.desk, newest, "it was me")
+    assert alerts(deck.ledger, store) == {MODEL: open_alerts[MODEL], "vino": [oldest]}
+    assert alerts(deck.ledger, store, "vino") == {"vino": [oldest]}
+    acknowledge(deck.desk, oldest, "that too")
+    assert alerts(deck.ledger, store) == {MODEL: open_alerts[MODEL]}
 
 
 def test_heads_stand_in_mlflow_and_beside_the_ledger(deck: Deck, client: MlflowClient) -> None:
@@ -147,7 +179,7 @@ def test_the_file_goes_on_after_a_line_that_broke_off(deck: Deck, home: Path) ->
     (*_, last) = reconcile(deck.desk)
     (file,) = home.glob("record-*.heads")
     with file.open("a", encoding="utf-8") as out:
-        out.write(f"{last.number}:{last.hash[:20]}")
+        out.write(f"\n \n{last.number}:{last.hash[:20]}")
     move(deck, 1, "Production")
     newest = chain.lines(deck.ledger)[0]
     heads.publish(deck.desk, newest)
@@ -168,6 +200,72 @@ def test_a_head_that_was_lost_is_written_to_the_model_at_the_next_pass(
     client.delete_registered_model_tag(MODEL, heads.TAG)
     reconcile(deck.desk)
     assert client.get_registered_model(MODEL).tags[heads.TAG] == head
+
+
+def tag(client: MlflowClient, version: int) -> str | None:
+    return client.get_model_version(MODEL, str(version)).tags.get(heads.TAG)
+
+
+def newest(deck: Deck, version: int) -> str:
+    lines = chain.lines(deck.ledger, model=MODEL)
+    line = next(line for line in lines if line.entry.version == version)
+    return f"{line.number}:{line.hash}"
+
+
+def test_a_head_that_was_lost_is_written_also_where_every_pass_finds_something(
+    deck: Deck, client: MlflowClient
+) -> None:
+    reconcile(deck.desk)
+    requests.move(deck.desk, Wanted(MODEL, 1, "Production"))
+    assert tag(client, 1) == newest(deck, 1)
+    client.delete_model_version_tag(MODEL, "1", heads.TAG)
+    stage(client)
+    assert found(deck) == [(known.STAGE, 2)]
+    assert (tag(client, 1), tag(client, 2)) == (newest(deck, 1), newest(deck, 2))
+
+
+def test_tags_of_another_record_do_not_keep_lost_heads_from_their_place(
+    deck: Deck, client: MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reconcile(deck.desk)
+    for version in (1, 2):
+        requests.move(deck.desk, Wanted(MODEL, version, "Archived"))
+    client.set_model_version_tag(MODEL, "1", heads.TAG, f"1:{'a' * 64}")
+    client.delete_model_version_tag(MODEL, "2", heads.TAG)
+    monkeypatch.setattr(heads, "_MOST_AT_ONCE", 1)
+    reconcile(deck.desk)
+    assert (tag(client, 1), tag(client, 2)) == (f"1:{'a' * 64}", newest(deck, 2))
+
+
+def test_a_move_that_fails_half_way_has_its_head_outside(
+    deck: Deck, client: MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reconcile(deck.desk)
+
+    def fail(*_: object) -> None:
+        raise ServerFailed("no alias today")
+
+    monkeypatch.setattr(type(deck.service.registry), "set_alias", fail)
+    with pytest.raises(ServerFailed):
+        requests.move(deck.desk, Wanted(MODEL, 1, "Production"))
+    (line,) = chain.lines(deck.ledger, action="transition.partial")
+    assert tag(client, 1) == f"{line.number}:{line.hash}"
+
+
+@pytest.mark.parametrize(
+    "settle", [lambda desk: requests.settle(desk), lambda desk: settle_for(desk, MODEL)]
+)
+def test_what_is_settled_has_its_head_outside(
+    deck: Deck, client: MlflowClient, settle: Callable[[Desk], object]
+) -> None:
+    move(deck, 1, "Production")
+    assert tag(client, 1) is None
+    with deck.ledger.transaction("breaking off") as connection:
+        connection.execute(sa.text("UPDATE transitions SET state = 'applying', after = NULL"))
+    settle(deck.desk)
+    (line,) = chain.lines(deck.ledger, limit=1)
+    assert line.entry.details["settled"]
+    assert tag(client, 1) == f"{line.number}:{line.hash}"
 
 
 def test_a_line_that_cannot_be_read_does_not_keep_the_next_head_from_its_place(
@@ -204,7 +302,7 @@ def test_another_ladder_moves_versions_and_accuses_nobody(deck: Deck, client: Ml
     desk = replace(deck.desk, rules=replace(deck.rules, ladder=ladder))
     (line,) = reconcile(desk)
     assert (line.entry.action, line.entry.version) == (known.BASELINE, 3)
-    assert alerts(deck.ledger, deck.mlflow.address) == []
+    assert alerts(deck.ledger, deck.mlflow.address) == {}
     assert reconcile(desk) == ()
     (span,) = timeline(deck.ledger, deck.mlflow.address, MODEL).holder("Shadow", now())
     assert (span.version, span.known_since) == (3, True)
@@ -220,6 +318,57 @@ def test_a_tag_of_the_ladder_that_somebody_else_wrote_is_found(
     client.set_model_version_tag(MODEL, "3", LADDER.tag, "QA")
     (line,) = reconcile(desk)
     assert (line.entry.action, line.entry.version) == (known.RUNG, 3)
+
+
+def test_what_somebody_writes_to_the_ladder_s_tag_is_told_with_both_values(
+    deck: Deck, client: MlflowClient
+) -> None:
+    reconcile(deck.desk)
+    move(deck, 1, "Production")
+    client.set_model_version_tag(MODEL, "1", LADDER.tag, "Archived")
+    (line,) = reconcile(deck.desk)
+    told = {k: line.entry.details[k] for k in ("tag", "tag_before", "tag_after")}
+    assert told == {"tag": LADDER.tag, "tag_before": "Production", "tag_after": "Archived"}
+    assert sentence(line.entry).startswith("The tag that names the stage of v1 changed")
+    (span,) = timeline(deck.ledger, deck.mlflow.address, MODEL).holder("Production", now())
+    assert span.by == deck.actor.name
+
+
+def test_a_tag_that_somebody_writes_while_we_move_is_theirs(
+    deck: Deck, client: MlflowClient
+) -> None:
+    move(deck, 1, "Production")
+    reconcile(deck.desk)
+
+    def meddle(place: int, _step: object) -> None:
+        if place == 0:
+            client.set_model_version_tag(MODEL, "3", LADDER.tag, "theirs")
+
+    transition(
+        deck.mlflow, deck.ledger, deck.actor, Wanted(MODEL, 2, "Production"), before_step=meddle
+    )
+    lines = chain.lines(deck.ledger, action=known.UNATTRIBUTED)
+    assert [(line.entry.action, line.entry.version) for line in lines] == [(known.TAG, 3)]
+    assert found(deck) == []
+
+
+@pytest.mark.parametrize("how", ["before the update", "another tag"])
+def test_a_tag_of_which_nothing_was_known_accuses_nobody(
+    deck: Deck, client: MlflowClient, how: str
+) -> None:
+    desk, key = deck.desk, LADDER.tag
+    reconcile(desk)
+    if how == "another tag":
+        key = "team.stage"
+        desk = replace(desk, rules=replace(deck.rules, ladder=replace(LADDER, tag=key)))
+    else:
+        with deck.ledger.transaction("as it was") as connection:
+            connection.execute(sa.text("UPDATE known_versions SET tag = NULL"))
+    client.set_model_version_tag(MODEL, "1", key, "mine")
+    assert reconcile(desk) == ()
+    client.set_model_version_tag(MODEL, "1", key, "yours")
+    (line,) = reconcile(desk)
+    assert (line.entry.action, line.entry.version) == (known.TAG, 1)
 
 
 def test_ours_and_theirs_mixed_all_of_theirs_and_none_of_ours(
@@ -265,9 +414,9 @@ def test_a_description_of_ours_does_not_hide_what_others_changed_before(
     reconcile(deck.desk)
     client.update_model_version(MODEL, "1", "theirs")
     editing.describe(deck.desk, MODEL, 1, "ours", seen="theirs")
-    assert [line.entry.action for line in alerts(deck.ledger, deck.mlflow.address)] == [
-        known.TIMESTAMP
-    ]
+    (line,) = chain.lines(deck.ledger, action=known.UNATTRIBUTED)
+    assert line.entry.action == known.TIMESTAMP
+    assert alerts(deck.ledger, deck.mlflow.address) == {MODEL: [line.number]}
     assert found(deck) == []
 
 

@@ -3,17 +3,19 @@
 import io
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
+import sqlalchemy as sa
 
-from core.errors import Conflict, InvalidInput, NotFound, OutcomeUnknown
-from core.ledger import Ledger
+from core.errors import Conflict, InvalidInput, LedgerFailed, NotFound, OutcomeUnknown
+from core.ledger import Ledger, chain
 from core.mlflow_api import Mlflow, connect
 from core.mlflow_api.nouns import DatasetInput
 from core.people import Actor, Everything
-from core.registry import origin
+from core.registry import heads, origin
 from core.registry.desk import Desk
 from core.registry.policy import RULES
 from core.registry.register import folders, register, source_of_folder, source_of_model
@@ -21,6 +23,7 @@ from core.runs import changes, editing, inputs, preview
 from core.runs.histories import Wanted
 from core.runs.preview import Kind
 from core.settings import load
+from tests.tampering import allow_changes
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +98,8 @@ class TestRegister:
         assert first.version.description == "about"
         assert first.version.run_id == model[0]
         assert origin.registrant(desk.ledger, first.version, desk.mlflow.address) == "ada"
+        tags = desk.mlflow.registry.version("fresh", first.version.version).tags
+        assert tags[heads.TAG] == str(chain.head(desk.ledger))
         again = register(desk, *model, "fresh")
         assert not again.made
         assert again.version.version == first.version.version
@@ -114,6 +119,34 @@ class TestRegister:
         assert made.made
         assert len(registry.versions("lost")) == 1
         assert origin.registrant(desk.ledger, made.version, desk.mlflow.address) == "ada"
+
+    def test_a_lost_line_is_written_by_the_next_try_of_the_same_person_alone(
+        self, desk: Desk, model: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(*_: object) -> None:
+            raise LedgerFailed("no ledger")
+
+        with monkeypatch.context() as patched:
+            patched.setattr("core.registry.register.note_registered", fail)
+            with pytest.raises(LedgerFailed):
+                register(desk, *model, "halved")
+        store = desk.mlflow.address
+        others = register(replace(desk, actor=Actor("ben")), *model, "halved")
+        assert origin.registrant(desk.ledger, others.version, store) is None
+        for _ in range(2):
+            found = register(desk, *model, "halved")
+            assert not found.made
+            assert origin.registrant(desk.ledger, found.version, store) == "ada"
+        assert chain.count(desk.ledger, action=origin.ACTION) == 1
+
+    def test_a_line_that_cannot_be_read_names_nobody(
+        self, desk: Desk, model: tuple[str, str]
+    ) -> None:
+        made = register(desk, *model, "spoilt").version
+        allow_changes(desk.ledger)
+        with desk.ledger.transaction("tampering") as connection:
+            connection.execute(sa.text("UPDATE record SET body = CAST(x'ff' AS TEXT)"))
+        assert origin.registrant(desk.ledger, made, desk.mlflow.address) is None
 
     def test_only_a_model_of_the_run(self, desk: Desk, model: tuple[str, str]) -> None:
         """Modeldeck's own account could make a version of anything."""

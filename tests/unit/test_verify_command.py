@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -147,3 +148,49 @@ def test_the_record_of_this_home_is_verified(
     told = capsys.readouterr().err
     assert f"ends at line {COUNT - 1}" in told
     assert "not as it was written" in told
+
+
+@pytest.mark.parametrize("model", [None, "m1"])
+def test_a_record_written_anew_with_all_its_heads_is_found_by_an_export_kept_elsewhere(
+    deck: Deck, home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], model: str | None
+) -> None:
+    kept, changed = tmp_path / "kept.jsonl", 5
+    export(deck.ledger, kept, model)
+    assert main(["verify", "--against", str(kept)]) == 0
+    deck.mlflow.registry.create_model("m1")
+    lines = chain.lines(deck.ledger, newest_first=False, limit=None)
+    allow_changes(deck.ledger)
+    with deck.ledger.transaction("writing anew") as connection:
+        connection.execute(record.delete().where(record.c.number >= changed))
+        for line in lines[changed - 1 :]:
+            why = "another" if line.number == changed else line.entry.why
+            chain.append(connection, replace(line.entry, why=why))
+    for file in home.glob("*.heads"):
+        file.unlink()
+    heads.publish(deck.desk, *chain.lines(deck.ledger, limit=None))
+    heads.republish(deck.desk, deck.mlflow.registry.models(), [])
+    assert main(["verify"]) == 0
+    capsys.readouterr()
+    assert main(["verify", "--against", str(kept)]) == 1
+    told = capsys.readouterr().err
+    exported = [json.loads(text) for text in kept.read_text("utf-8").split("\n")[:-2]]
+    first = next(row["number"] for row in exported if row["number"] >= changed)
+    assert told.startswith(f"Line {first} is not the one that the export kept.jsonl remembers")
+    assert f"Line {first - 1} " not in told
+
+
+def test_a_record_that_is_shorter_than_an_export_and_a_file_that_is_none_are_said(
+    deck: Deck, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = tmp_path / "kept.jsonl"
+    texts = export(deck.ledger, kept)
+    allow_changes(deck.ledger)
+    with deck.ledger.transaction("cutting") as connection:
+        connection.execute(record.delete().where(record.c.number > COUNT - 2))
+    assert main(["verify"]) == 0
+    assert main(["verify", "--against", str(kept)]) == 1
+    assert f"ends at line {COUNT - 2}, but the export kept.jsonl says" in capsys.readouterr().err
+    save(kept, ["nonsense", *texts[: COUNT - 2]])
+    assert main(["verify", "--against", str(kept)]) == 1
+    assert "kept.jsonl should hold a head of the record" in capsys.readouterr().err
+    assert main(["verify", "--against", str(tmp_path / "none.jsonl")]) == 2

@@ -14,6 +14,7 @@ from core.lifecycle.deck import Deck
 from core.lifecycle.launch import require_administrator
 from core.lifecycle.webhooks.guard import networks, parse, resolve
 from core.mlflow_api import ids
+from core.registry import heads
 from core.texts import t
 
 MOST = 50
@@ -98,6 +99,7 @@ def make(
         told = {"to": target.shown, "shape": shape, "actions": chosen, "models": made.models}
         line = _write(connection, deck, "webhook.made", made, **told)
         outbox.change(connection, made.id, seen=line.number)
+    heads.publish(deck.desk, line)
     if len(outbox.webhooks(deck.ledger)) > MOST:
         remove(deck, made.id)
         raise InvalidInput(t("webhooks.too_many", most=MOST))
@@ -125,6 +127,7 @@ def enable(deck: Deck, webhook_id: str, on: bool) -> None:
         if one.enabled:  # others may have written up to here
             outbox.catch_up(connection, one)
         outbox.change(connection, webhook_id, enabled=on, seen=line.number)
+    heads.publish(deck.desk, line)
 
 
 def remove(deck: Deck, webhook_id: str) -> None:
@@ -138,7 +141,8 @@ def remove(deck: Deck, webhook_id: str) -> None:
     with deck.ledger.transaction(t("webhooks.recording")) as connection:
         one = outbox.read(connection, webhook_id)
         outbox.change(connection, webhook_id, removed_at=now(), enabled=False, url="", secret="")
-        _write(connection, deck, "webhook.removed", one)
+        line = _write(connection, deck, "webhook.removed", one)
+    heads.publish(deck.desk, line)
 
 
 def test(deck: Deck, webhook_id: str) -> str:

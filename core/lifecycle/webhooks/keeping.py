@@ -44,6 +44,10 @@ class WebhookKeeper:
         status, message = None, ""
         try:
             line = None if waiting.is_sample else chain.line(ledger, waiting.number)
+            if line is None and not waiting.is_sample:
+                words = t("webhooks.failed.no_line", number=waiting.number)
+                outbox.finish(ledger, waiting, None, words, again=False)
+                return True  # what comes after it can be sent
             body = shapes.body(one.shape, line, waiting.id, address(self._deck.settings), now())
             headers = signed(one.secret, waiting.id, body) if one.shape is Shape.JSON else {}
             status = send(parse(one.url), body, headers, self._networks)

@@ -73,7 +73,7 @@ def acting(desk: Desk, request_id: str, action: str) -> Iterator[Act]:
             raise kind(refusal.why, t("requests.not_allowed_next"))
         act = Act(connection, request, policy, desk)
         yield act
-    published(desk, act.lines)
+    publish(desk, *act.lines)
 
 
 def policy_today(desk: Desk, request: Request) -> Policy:
@@ -110,14 +110,8 @@ def _expire(desk: Desk, request: Request) -> bool:
         line = entry(request, "request.expired", MODELDECK, "worker", "", "worker",
                      {"expires_at": request.expires_at.isoformat()})  # fmt: skip
         lines.append(append(connection, line))
-    published(desk, lines)
+    publish(desk, *lines)
     return True
-
-
-def published(desk: Desk, lines: list[Line]) -> None:
-    """Put the record's newest head outside the ledger too."""
-    if lines:
-        publish(desk, lines[-1])
 
 
 def entry(

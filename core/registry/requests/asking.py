@@ -8,6 +8,7 @@ from core.people import Permission
 from core.people.permissions import require_model
 from core.registry.applying import read_state
 from core.registry.desk import Desk
+from core.registry.heads import publish
 from core.registry.origin import registrant
 from core.registry.plan import (
     ModelState,
@@ -20,7 +21,7 @@ from core.registry.plan import (
 )
 from core.registry.policy import Policy
 from core.registry.requests import rows
-from core.registry.requests.acting import entry, present, published, text
+from core.registry.requests.acting import entry, present, text
 from core.registry.requests.earlier import earlier_holder
 from core.registry.requests.may import decides_by_asking, needed, policy_for
 from core.registry.requests.nouns import OPEN, Choice, Kind, Request, State
@@ -227,7 +228,7 @@ def _write(desk: Desk, asked: Request, *, decides: bool = False) -> Request:
         )
         # Last: who writes to the record is alone on it, and waits for nobody's request then.
         lines += [append(connection, one) for one in told]
-    published(desk, lines)
+    publish(desk, *lines)
     return rows.get(desk.ledger, asked.id)
 
 

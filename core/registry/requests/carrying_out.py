@@ -12,12 +12,13 @@ from core.ledger import new_id, now
 from core.ledger.chain import Entry, Line, append
 from core.people import Actor
 from core.registry.desk import Desk
+from core.registry.heads import publish, publishing
 from core.registry.lease import HoldModel, model_lease
 from core.registry.plan import ModelState, Seen, Step, Wanted
 from core.registry.record import State as Found
 from core.registry.record import Transition, find
 from core.registry.requests import rows
-from core.registry.requests.acting import entry, path_of, policy_today, present, published
+from core.registry.requests.acting import entry, path_of, policy_today, present
 from core.registry.requests.asking import require_asker
 from core.registry.requests.binding import binding, changed
 from core.registry.requests.may import counted, needed_now
@@ -85,7 +86,8 @@ def settle(desk: Desk) -> list[Request]:
     moved: list[Request] = []
     failed: list[DeckError] = []
     try:
-        settle_all(desk.service, desk.ledger, desk.actor, desk.rules.ladder)
+        with publishing(desk):
+            settle_all(desk.service, desk.ledger, desk.actor, desk.rules.ladder)
     except DeckError as error:
         failed.append(error)
     for request in rows.select(desk.ledger, store=desk.mlflow.address, states=[State.APPLYING]):
@@ -136,7 +138,7 @@ def conclude(desk: Desk, request: Request, row: Transition | None, compared: str
             told += _outdate_others(connection, now_is, actor)
         # Last: who writes to the record is alone on it, and waits for nobody's request then.
         lines += [append(connection, one) for one in told]
-    published(desk, lines)
+    publish(desk, *lines)
     return True
 
 
@@ -189,7 +191,7 @@ def _claim(desk: Desk, request_id: str) -> Request:
                          {"needed": need, "approvals": [d.actor for d in approving]})  # fmt: skip
             lines.append(append(connection, line))
     if not enough:
-        published(desk, lines)
+        publish(desk, *lines)
         raise Conflict(words, t("requests.not_allowed_next"))
     return rows.get(desk.ledger, request_id)
 
@@ -290,7 +292,7 @@ def _outdated(desk: Desk, request: Request, what: str) -> Conflict:
         actor = desk.actor
         line = entry(now_is, "request.outdated", actor.name, actor.kind, what, path_of(now_is))
         lines.append(append(connection, line))
-    published(desk, lines)
+    publish(desk, *lines)
     return Conflict(words, t("requests.outdated_next"))
 
 

@@ -6,7 +6,7 @@ from core.people.permissions import require_model
 from core.registry import transitions
 from core.registry.applying import read_state
 from core.registry.desk import Desk
-from core.registry.heads import publish
+from core.registry.heads import publishing
 from core.registry.plan import ModelState, Wanted, losing, plan_transition, see
 from core.registry.policy import Policy
 from core.registry.requests.earlier import earlier_holder
@@ -47,10 +47,8 @@ def move(desk: Desk, wanted: Wanted, *, kind: Kind = Kind.MOVE) -> Outcome:
             t("requests.not_asker_next"),
         )
     warrant = Warrant("rollback") if back else DIRECT
-    return _told(
-        desk,
-        transition(desk.service, desk.ledger, desk.actor, wanted, ladder, warrant=warrant),
-    )
+    with publishing(desk, wanted.model):
+        return transition(desk.service, desk.ledger, desk.actor, wanted, ladder, warrant=warrant)
 
 
 def _earlier(desk: Desk, state: ModelState, rung: str) -> int | None:
@@ -74,28 +72,21 @@ def set_alias(
         InvalidInput, Conflict, NotFound, Busy, DeckError: as for ``transitions.set_alias``.
     """
     _require_alias(desk, model, alias, version)
-    outcome = transitions.set_alias(
-        desk.service, desk.ledger, desk.actor, model, alias, version, seen=seen, comment=comment,
-        ladder=desk.rules.ladder,
-    )  # fmt: skip
-    return _told(desk, outcome)
+    with publishing(desk, model):
+        return transitions.set_alias(
+            desk.service, desk.ledger, desk.actor, model, alias, version, seen=seen,
+            comment=comment, ladder=desk.rules.ladder,
+        )  # fmt: skip
 
 
 def remove_alias(desk: Desk, model: str, alias: str, version: int, comment: str = "") -> Outcome:
     """Take an alias from a version; the same holds as for ``set_alias``."""
     _require_alias(desk, model, alias, version)
-    outcome = transitions.remove_alias(
-        desk.service, desk.ledger, desk.actor, model, alias, version, comment=comment,
-        ladder=desk.rules.ladder,
-    )  # fmt: skip
-    return _told(desk, outcome)
-
-
-def _told(desk: Desk, outcome: Outcome) -> Outcome:
-    """What was done, with the record's head put outside of the ledger too."""
-    if outcome.transition is not None:
-        publish(desk, outcome.transition.line)
-    return outcome
+    with publishing(desk, model):
+        return transitions.remove_alias(
+            desk.service, desk.ledger, desk.actor, model, alias, version, comment=comment,
+            ladder=desk.rules.ladder,
+        )  # fmt: skip
 
 
 def _require_alias(desk: Desk, model: str, alias: str, version: int) -> None:

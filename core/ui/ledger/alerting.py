@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from core.ledger import chain
 from core.ledger.chain import Line
 from core.registry.reconcile import acknowledge, alerts, may_acknowledge
 from core.registry.telling import changes, sentence
@@ -23,25 +24,27 @@ def draw(model: str | None = None) -> None:
     here = deck()
     store = here.mlflow.address
     found = read("alerts", lambda: alerts(here.ledger, store, model), model)
-    by_model: dict[str, list[Line]] = {}
-    for line in found:
-        if sees_all() or line.entry.model in readable():
-            by_model.setdefault(line.entry.model, []).append(line)
-    for name, lines in list(by_model.items())[:SHOWN]:
-        label = md("record.alert.about", model=name, n=len(lines))
+    mine = {name: found[name] for name in found if sees_all() or name in readable()}
+    for name, numbers in list(mine.items())[:SHOWN]:
+        label = md("record.alert.about", model=name, n=len(numbers))
         with st.expander(f":orange[{label}]", icon=":material/warning:", key=f"alert_{name}"):
-            for line in lines[:SHOWN]:
+            for line in _lines(*numbers[:SHOWN]):
                 at = parts.moment(line.at)
                 st.markdown(md("record.alert.line", number=line.number, at=at,
                                what=sentence(line.entry)))  # fmt: skip
                 if change := changes(line.entry):
                     st.caption(safe(change))
-            if len(lines) > SHOWN:
-                st.caption(t("record.alert.more", shown=SHOWN, n=len(lines)))
+            if len(numbers) > SHOWN:
+                st.caption(t("record.alert.more", shown=SHOWN, n=len(numbers)))
             if may_acknowledge(here.desk, name):
-                _form(name, [line.number for line in lines])
-    if len(by_model) > SHOWN:
-        st.caption(t("record.alert.models", shown=SHOWN, n=len(by_model)))
+                _form(name, numbers)
+    if len(mine) > SHOWN:
+        st.caption(t("record.alert.models", shown=SHOWN, n=len(mine)))
+
+
+def _lines(*numbers: int) -> list[Line]:
+    ledger = deck().ledger
+    return read("alerted", lambda: chain.lines(ledger, numbers=numbers), *numbers)
 
 
 def _form(model: str, numbers: list[int]) -> None:

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from core import formats
+from core.ledger import chain
 from core.registry.catalogue import Dossier
 from core.registry.ladder import Rung
 from core.registry.reconcile import alerts
@@ -114,10 +115,13 @@ def _unattributed(model: str) -> None:
     """Changes that somebody made in MLflow, past Modeldeck, and that nobody has looked at yet."""
     here = deck()
     found = read("alerts", lambda: alerts(here.ledger, here.mlflow.address, model), model)
-    if not found:
+    numbers = found.get(model, [])
+    if not numbers:
         return
+    newest = read("alert", lambda: chain.line(here.ledger, numbers[0]), numbers[0])
+    ago = parts.when(newest.at if newest else None)
     st.warning(
-        t("model.ladder.outside_what", n=len(found), ago=parts.when(found[0].at)),
-        title=t("model.ladder.outside", n=len(found)), icon=":material/person_alert:",
+        t("model.ladder.outside_what", n=len(numbers), ago=ago),
+        title=t("model.ladder.outside", n=len(numbers)), icon=":material/person_alert:",
     )  # fmt: skip
     link("ledger", t("model.ladder.outside_open"), icon=":material/receipt_long:", model=model)
