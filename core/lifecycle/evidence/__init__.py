@@ -202,9 +202,13 @@ def _side(deck: Deck, version: ModelVersion, found: _Found) -> Side:
         run_id = version.run_id
         run = found.part("run", lambda: service.tracking.run(run_id))
     of_version = version.version, version.logged_model_id, run
-    told = found.part("run", lambda: measured(service, *of_version)) or Measured({})
+    told = found.part("metrics", lambda: measured(service, *of_version)) or Measured({})
+    if run is None and version.run_id is not None:  # its own metrics may stand in the run alone
+        found.missing.setdefault("metrics", found.missing["run"])
+    elif run is None and version.logged_model_id is None:
+        found.missing["metrics"] = t("evidence.missing.metrics")
     if told.notes:
-        found.notes["run"] = " ".join(told.notes)
+        found.notes["metrics"] = " ".join(told.notes)
     if run is not None:
         present = run
         repeated = found.part("replicates", lambda: replicates(service, present))

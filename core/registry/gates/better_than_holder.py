@@ -111,7 +111,9 @@ def _asked(options: Options) -> str:
 
 GATE = Gate(
     "better_than_holder",
-    frozenset({"challenger", "holder", "run", "holder.run", "replicates", "holder.replicates"}),
+    frozenset(
+        {"challenger", "holder", "metrics", "holder.metrics", "replicates", "holder.replicates"}
+    ),
     Options,
     decide,
 )

@@ -38,9 +38,9 @@ class Gate:
     """As policies write it, such as ``metric_threshold``."""
     needs: frozenset[str]
     """The parts of the evidence that it looks at: fields of ``Evidence``, and what ``missing`` may
-    name of a version: ``run``, ``replicates``, ``files``, ``signature``, ``pins``, with ``holder.``
-    before it for the holder. Where one could not be gathered, the gate is not asked: it is
-    ``unknown``, for what was not read must not pass for what is not there."""
+    name of a version: ``run``, ``metrics``, ``replicates``, ``files``, ``signature``, ``pins``,
+    with ``holder.`` before it for the holder. Where one could not be gathered, the gate is not
+    asked: it is ``unknown``, for what was not read must not pass for what is not there."""
     options: type
     """A frozen dataclass of what policies may set; its fields are typed and checked."""
     decide: Callable[[Evidence, Any], Verdict]
