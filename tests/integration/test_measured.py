@@ -245,6 +245,24 @@ def test_without_a_run_and_a_model_nothing_is_known_of_metrics(store: Store) -> 
     assert "the list of metrics is missing" in unread.reason
 
 
+def test_a_holder_whose_files_nobody_can_locate_passes_no_comparison_of_signatures(
+    store: Store,
+) -> None:
+    run = store.run_of(2)
+    source = f"runs:/{run}/model"
+    store.client.create_model_version(store.name, source, run, await_creation_for=0)
+    store.client.transition_model_version_stage(store.name, "1", RUNG)
+    store.client.delete_run(run)
+    store.client._tracking_client.store._hard_delete_run(run)  # what ``mlflow gc`` does
+    found = store.gathered(store.version(0))
+    use = GateUse("signature_compatible", Level.BLOCK, {})
+    said = judge(found, Policy(gates=(use,)))[0]
+    assert (said.status, said.blocks) == (Status.UNKNOWN, True)
+    assert "of the present version, the signature" in said.reason
+    assert run in found.missing["holder.signature"]
+    assert {"holder.run", "holder.metrics", "holder.files", "holder.pins"} <= found.missing.keys()
+
+
 def test_where_all_is_of_one_model_nothing_is_said(store: Store) -> None:
     store.log("auc", 0.95, 0)
     found = store.gathered(store.version(0))

@@ -227,8 +227,10 @@ def _side(deck: Deck, version: ModelVersion, found: _Found) -> Side:
     if uri is not None:
         files = found.part("files", lambda: service.artifacts.walk(uri, MOST_FILES))
         info = found.part("signature", lambda: service.artifacts.model_info(uri))
+    else:  # nobody saw that it has none
+        found.missing["signature"] = found.missing["files"]
     if info is None:
-        found.missing["pins"] = found.missing.get("signature") or found.missing["files"]
+        found.missing["pins"] = found.missing["signature"]
     return side(version, run, told, repeated, info, files or ())
 
 
