@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, get_args
 
 from core import formats, statistics
 from core.ledger.chain import Line
@@ -195,8 +195,10 @@ def metrics(
 
     Args:
         results: of the gates.
-        known: metric → lower or higher, as the experiment says; names decide else.
+        known: metric → lower or higher, as the experiment says. What a gate was told goes before,
+            as it is what decides; names decide else.
     """
+    known = {**(known or {}), **_told_to_gates(results)}
     mine, theirs = _values(evidence.challenger), _values(evidence.holder)
     wanted = _gated(results)
     found = [
@@ -329,6 +331,12 @@ def _measured(request: Request, evidence: Evidence) -> str:
 def _gated(results: Sequence[Result]) -> tuple[str, ...]:
     named = (r.options.get("metric") for r in results)
     return tuple(dict.fromkeys(str(name) for name in named if name))
+
+
+def _told_to_gates(results: Sequence[Result]) -> dict[str, Direction]:
+    """Metric → which way a gate's options say that it is better."""
+    given = ((r.options.get("metric"), r.options.get("better")) for r in results)
+    return {str(metric): way for metric, way in given if metric and way in get_args(Direction)}
 
 
 def _metric(

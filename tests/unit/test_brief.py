@@ -86,6 +86,17 @@ class TestComparison:
         (x,) = brief.metrics(both, known={"x": "lower"})
         assert brief.change_said(x).endswith("worse")
 
+    def test_what_a_gate_was_told_of_a_metric_goes_before_all_else(self) -> None:
+        both = evidence(side(7, {"accuracy": 3.0}), side(5, {"accuracy": 2.0}))
+        options = {"metric": "accuracy", "better": "lower"}
+        gate = Result("better_than_holder", "warn", Status.FAIL, "", options=options)
+        (one,) = brief.metrics(both, (gate,), {"accuracy": "higher"})
+        assert brief.change_said(one).endswith("worse")
+        said = brief.sentence(request(results=(gate,)), both)
+        assert said.startswith("accuracy 3.0 against 2.0 in Production, which is worse; ")
+        (plain,) = brief.metrics(both)  # the control
+        assert brief.change_said(plain).endswith("better")
+
     def test_replicates_give_an_interval_corrected_for_all_metrics_tested(self) -> None:
         seeds = ("1", "2", "3", "4")
         mine = {"a": (0.9, 0.91, 0.92, 0.93), "b": (1.0, 2.0, 3.0, 4.0)}
