@@ -273,7 +273,7 @@ def test_the_age_of_training_and_of_the_newest_data() -> None:
 
 def test_the_environment_and_how_it_differs_from_production() -> None:
     assert ask("environment", evidence()).status is Status.UNKNOWN
-    alone, beside = evidence(pins=Pins()), evidence(holder=side(1), pins=Pins())
+    alone, beside = evidence(pins=Pins()), evidence(holder=side(1, requirements=()), pins=Pins())
     assert ask("environment", alone).status is Status.PASS
     assert "present version" not in ask("environment", alone).reason
     assert "those of the present version" in ask("environment", beside).reason
@@ -302,9 +302,23 @@ def test_the_environment_and_how_it_differs_from_production() -> None:
     assert "-r other.txt" in ask("environment", both).reason
     differing = ask("environment", evidence(pins=replace(unread, other=pins.other)))
     assert differing.status is Status.UNKNOWN
-    assert "can be imported" not in differing.reason
+    assert "are found" not in differing.reason
+    broken = ask("environment", evidence(pins=Pins(broken=("xgboost",))))
+    assert (broken.status, "none of its modules" in broken.reason) == (Status.FAIL, True)
     many = evidence(pins=Pins(missing=tuple(f"p{n}" for n in range(20))))
     assert "p7 and 12 more" in ask("environment", many).reason
+
+
+def test_a_present_version_without_requirements_is_not_said_to_have_the_same() -> None:
+    bare = evidence(holder=side(1), pins=Pins())
+    for options, status in (({}, Status.PASS), ({"as_holder": True}, Status.UNKNOWN)):
+        found = ask("environment", bare, **options)
+        assert found.status is status
+        assert "v1 has no requirements.txt" in found.reason
+        assert "those of the present version" not in found.reason
+    worse = replace(bare, pins=Pins(missing=("xgboost",)))
+    assert ask("environment", worse, as_holder=True).status is Status.FAIL
+    assert ask("environment", evidence(pins=Pins()), as_holder=True).status is Status.PASS
 
 
 def test_code_in_the_artifact_is_named() -> None:

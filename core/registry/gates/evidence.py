@@ -78,6 +78,8 @@ class Pins:
     unread: tuple[str, ...] = ()
     """Lines of which nobody can tell what they need, shortened: addresses, other files, what is no
     requirement."""
+    broken: tuple[str, ...] = ()
+    """Packages that the serving interpreter has while it finds none of their modules."""
 
 
 @dataclass(frozen=True)
