@@ -12,7 +12,7 @@ import pytest
 from core.lifecycle.evidence.measured import Measured
 from core.lifecycle.evidence.pins import pins
 from core.lifecycle.evidence.replicates import of_metrics, pick
-from core.lifecycle.evidence.sides import DATA_AT, side
+from core.lifecycle.evidence.sides import side
 from core.mlflow_api.nouns import (
     ArtifactFile,
     Column,
@@ -24,6 +24,7 @@ from core.mlflow_api.nouns import (
 )
 from core.registry.gates.evidence import Answered, Evidence, Pins, Side
 from core.registry.gates.evidence_json import as_json, from_json
+from core.training.builtin import DATA_AT
 
 AT = datetime(2026, 3, 3, 14, 5, tzinfo=UTC)
 INSTALLED = {"numpy": "2.4.6", "pandas": "3.1.1", "odd": "not a version"}
@@ -223,7 +224,7 @@ def test_a_side_tells_what_run_and_files_say() -> None:
     found = side(version(), told, Measured(told.metrics), None, info, files)
     assert found.metrics == {"auc": None, "f1": 0.5}
     assert [d["rows"] for d in found.datasets] == [5, None]
-    assert found.datasets[0]["at"] == "2026-01-01"
+    assert (found.data_at, found.datasets[0]["at"]) == ("2026-01-01", "2026-01-01")
     assert found.inputs == ({"name": "rooms", "type": "long", "required": True, "shape": [1, 2]},)
     assert (found.outputs, found.requirements, found.code) == (
         (),

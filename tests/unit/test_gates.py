@@ -271,6 +271,42 @@ def test_the_age_of_training_and_of_the_newest_data() -> None:
     assert ask("age", evidence(unknown), data_days=11).status is Status.UNKNOWN
 
 
+@pytest.mark.parametrize(
+    ("days", "most", "status", "words"),
+    [
+        (30.4, 30, Status.FAIL, "more than 30 days ago. At most 30 days are allowed."),
+        (31.0, 30, Status.FAIL, "trained 31 days ago. At most 30 days are allowed."),
+        (30.0, 30, Status.PASS, "trained 30 days ago. Up to 30 days are allowed."),
+        (0.7, 0.5, Status.FAIL, "more than 0.5 days ago. At most 0.5 days are allowed."),
+        (-0.9, 30, Status.PASS, "less than a day ago."),
+        (-1.1, 30, Status.UNKNOWN, "trained on 2026-03-04, which is still to come"),
+    ],
+)
+def test_an_age_that_is_just_too_much_or_none_at_all(
+    days: float, most: float, status: Status, words: str
+) -> None:
+    seen = evidence(replace(side(), trained_at=NOW - timedelta(days=days)))
+    found = ask("age", seen, training_days=most)
+    assert (found.status, words in found.reason) == (status, True)
+    assert found.inputs["days"]["training"] == (None if days < -1 else pytest.approx(max(0, days)))
+
+
+@pytest.mark.parametrize(
+    ("said", "status", "words"),
+    [
+        ("2026-02-21", Status.PASS, "10 days old. Up to 30 days"),
+        ("2025-02-21T10:00:00+02:00", Status.FAIL, "375 days old. At most 30 days"),
+        ("2027-01-01", Status.UNKNOWN, "of 2027-01-01, which is still to come"),
+        ("last spring", Status.UNKNOWN, "Nobody knows how old its data is."),
+    ],
+)
+def test_a_run_may_tell_the_age_of_its_data_without_a_data_set(
+    said: str, status: Status, words: str
+) -> None:
+    found = ask("age", evidence(side(data_at=said)), data_days=30)
+    assert (found.status, words in found.reason) == (status, True)
+
+
 def test_the_environment_and_how_it_differs_from_production() -> None:
     assert ask("environment", evidence()).status is Status.UNKNOWN
     alone, beside = evidence(pins=Pins()), evidence(holder=side(1, requirements=()), pins=Pins())

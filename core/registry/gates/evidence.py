@@ -29,6 +29,8 @@ class Side:
     """The seed of each replicate, in the order of the values; empty where they are not known. A
     comparison is paired by them where enough match."""
     params: Mapping[str, str] = field(default_factory=dict)
+    data_at: str | None = None
+    """How old its data is, as the run says: an ISO date or moment; None where it says nothing."""
     datasets: tuple[Mapping[str, Any], ...] = ()
     """``{"name", "digest", "context", "source", "rows", "at"}``; what is unknown is None."""
     inputs: tuple[Mapping[str, Any], ...] | None = None
