@@ -381,15 +381,16 @@ def _written(values: Mapping[str, float | None]) -> dict[str, str]:
 
 
 def _sets(found: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    made = {}
+    """Data sets by name and context; of several that share both, all of them."""
+    made: dict[str, list[str]] = {}
     for one in found:
         context = one.get("context")
         name = f"{one.get('name')} ({context})" if context else str(one.get("name"))
         rows = one.get("rows")
         digest = str(one.get("digest") or formats.NONE)
         said = digest if rows is None else t("evidence_page.data.rows", digest=digest, n=rows)
-        made[name] = said
-    return made
+        made.setdefault(name, []).append(said)
+    return {name: "; ".join(sorted(said)) for name, said in made.items()}
 
 
 def _columns(found: Sequence[Mapping[str, Any]]) -> dict[str, str]:

@@ -73,6 +73,18 @@ class TestSentence:
 
 
 class TestComparison:
+    def test_of_data_sets_that_share_a_name_a_changed_one_is_not_hidden_by_another(self) -> None:
+        def sets(*digests: str) -> tuple[dict[str, object], ...]:
+            return tuple({"name": "wine", "context": "training", "digest": d} for d in digests)
+
+        both = evidence(side(7, datasets=sets("d3", "d2")), side(5, datasets=sets("d1", "d2")))
+        (changed,) = brief.datasets(both)
+        assert (changed.name, changed.mine, changed.theirs) == (
+            "wine (training)", "d2; d3", "d1; d2",
+        )  # fmt: skip
+        same = evidence(side(7, datasets=sets("d1", "d2")), side(5, datasets=sets("d2", "d1")))
+        assert brief.datasets(same) == ()
+
     def test_differences_have_a_sign_a_size_and_a_judgement(self) -> None:
         both = evidence(side(7, {"loss": 0.2, "x": 3.0}), side(5, {"loss": 0.4, "x": 2.0}))
         loss, x = brief.metrics(both)
