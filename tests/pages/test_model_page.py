@@ -252,6 +252,15 @@ class TestLineage:
         assert "0" * 32 in found.missing[0]
 
 
+def test_it_is_said_whose_values_the_metrics_are(wine: Deck, open_page: Open) -> None:
+    app = open_page("model", model="wine")
+    assert texts(app).count("those of the versions' runs") == 2  # below the table and the chart
+    wine.mlflow.registry.create_model("plain")
+    held = wine.mlflow.registry.version("wine", 1)
+    wine.mlflow.registry.create_version("plain", "file:///elsewhere", held.run_id)
+    assert "those of the versions' runs" not in texts(open_page("model", model="plain"))
+
+
 class TestThousands:
     MANY = 230
 
