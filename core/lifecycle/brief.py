@@ -445,6 +445,12 @@ def names(evidence: Evidence) -> tuple[str, str]:
     return mine, t("evidence_page.holder", version=theirs, rung=evidence.rung)
 
 
+def alone_said(evidence: Evidence) -> str:
+    """Why there is nothing to compare with; plain text."""
+    key = "shared" if evidence.shared else "no_holder"
+    return t(f"evidence_page.{key}", rung=evidence.rung)
+
+
 def told(metric: Metric, evidence: Evidence) -> str:
     """What replicates say of a metric; plain text, "" without replicates."""
     said = metric.verdict(*names(evidence))

@@ -154,6 +154,9 @@ def test_where_nobody_holds_the_rung_there_is_nothing_to_compare() -> None:
         found = ask(gate, evidence(), **options)
         assert found.status is Status.NOT_NEEDED
         assert found.passed
+        assert "No version stands on Production" in found.reason
+        many = ask(gate, evidence(shared=True), **options)
+        assert (many.status, "Many versions may stand" in many.reason) == (Status.NOT_NEEDED, True)
 
 
 # -------------------------------------------------------------------------- signature_compatible

@@ -254,6 +254,18 @@ def test_what_is_allowed_and_probably_not_meant() -> None:
     assert "it is for oidc alone" in warnings(entry)[0]
     assert warnings(entry, "oidc") == []
     assert "the provider must name it" in warnings("rules: []\nadministrators: group:x", "oidc")[0]
+    compared = (
+        "  - models: '*'\n    rung: {rung}\n    gates:\n"
+        "      - {gate: age, level: warn, training_days: 9}\n"
+        "      - {gate: signature_compatible, level: block}\n"
+    )
+    assert warnings("rules:\n" + compared.replace("{rung}", "archived")) == [
+        (
+            "desk.yaml line 6, column 9: signature_compatible compares with the version that would "
+            "be replaced, and many may stand on Archived: it will never apply"
+        )
+    ]
+    assert warnings("rules:\n" + compared.replace("{rung}", "Staging")) == []
     assert warnings(GOOD) == []
 
 

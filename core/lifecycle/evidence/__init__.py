@@ -168,6 +168,7 @@ def gather(
         compared="" if known is None else _by(known, made),
         notes=found.notes,
         missing=found.missing,
+        shared=not ladder.rung(rung).exclusive,
     )
     return evidence, state
 

@@ -96,7 +96,7 @@ class Evidence:
     at: datetime
     challenger: Side
     holder: Side | None = None
-    """Who stands on the wanted rung; None where nobody does."""
+    """Who stands on the wanted rung; None where nobody does, or the rung is for many."""
     card: Mapping[str, str] = field(default_factory=dict)
     """The model card's fields: purpose, data, owner, limits, review_date (ISO), … ; "" is none."""
     example: Answered | None = None
@@ -116,3 +116,5 @@ class Evidence:
     """Part → where it is not all that there is, in plain words, such as a search that was cut."""
     missing: Mapping[str, str] = field(default_factory=dict)
     """Part → why it could not be gathered, in plain words."""
+    shared: bool = False
+    """Whether the wanted rung is for many versions, so that there is none to compare with."""

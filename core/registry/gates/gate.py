@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from core.registry.gates.evidence import Evidence
+from core.texts import t
 
 
 class Status(StrEnum):
@@ -68,3 +69,8 @@ class Result:
     def blocks(self) -> bool:
         """Whether the request cannot be approved because of it."""
         return not self.passed and self.level == "block"
+
+
+def nobody(evidence: Evidence) -> str:
+    """Why there is no version to compare with, in plain words."""
+    return t(f"gates.{'shared' if evidence.shared else 'nobody'}", rung=evidence.rung)
