@@ -170,6 +170,10 @@ def test_on_a_ladder_without_production_its_highest_rung_must_be_asked_for() -> 
             rule("    gates: [{gate: age, level: warn, data_days: .nan}]"),
             "line 4, column 38: data_days must be a number, not nan",
         ),
+        (
+            rule("    gates: [{gate: card_complete, level: warn, fields: [owner, purpse]}]"),
+            "line 4, column 13: card_complete: the model card has no field purpse; its fields are",
+        ),
         ("rules: [{rung: Production}]", "line 1, column 9: models is missing"),
         ("rules: [{models: '*', rung: Gold}]", "the ladder has no rung Gold; it has None, Stag"),
     ],

@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+CARD = ("purpose", "data", "owner", "limits", "review_date", "contact", "licence")
+"""The fields of a model card, in the order in which they are read."""
+
 
 @dataclass(frozen=True)
 class Side:
@@ -98,7 +101,7 @@ class Evidence:
     holder: Side | None = None
     """Who stands on the wanted rung; None where nobody does, or the rung is for many."""
     card: Mapping[str, str] = field(default_factory=dict)
-    """The model card's fields: purpose, data, owner, limits, review_date (ISO), … ; "" is none."""
+    """Field of ``CARD`` → its text, the review date as an ISO date; "" is none."""
     example: Answered | None = None
     pins: Pins | None = None
     drift: Mapping[str, Any] | None = None
