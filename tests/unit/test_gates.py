@@ -16,6 +16,7 @@ from core.registry.gates import Evidence, Gate, Result, Status, Verdict, all_gat
 from core.registry.gates import options as gate_options
 from core.registry.gates.evidence import Answered, Pins, Side
 from core.registry.gates.finding import title, with_own
+from core.registry.gates.gate import PARTS
 from core.registry.policy import RULES, GateUse, Level, Policy
 from core.texts import has
 
@@ -431,14 +432,51 @@ def nonsense(_seen: Evidence, _options: Any) -> Any:
     return "fine"
 
 
+def endless(_seen: Evidence, _options: Any) -> Verdict:
+    inputs: dict[str, Any] = {}
+    inputs["again"] = inputs
+    return Verdict(Status.PASS, "fine", inputs)
+
+
+class Unspeakable:
+    def __str__(self) -> str:
+        raise ZeroDivisionError("secret")
+
+
+def unspeakable(_seen: Evidence, _options: Any) -> Verdict:
+    return Verdict(Status.PASS, "fine", {"one": Unspeakable()})
+
+
 @dataclass(frozen=True)
 class NoOptions:
     """None."""
 
 
-@pytest.mark.parametrize("decide", [broken, nonsense])
-def test_a_gate_that_fails_stops_no_other_and_lets_nothing_through(decide: Any) -> None:
-    gates = {**all_gates(), "bad": Gate("bad", frozenset(), NoOptions, decide)}
+@dataclass(frozen=True)
+class BrokenOptions:
+    def __post_init__(self) -> None:
+        raise ZeroDivisionError("secret")
+
+
+def fine(_seen: Evidence, _options: Any) -> Verdict:
+    return Verdict(Status.PASS, "fine")
+
+
+@pytest.mark.parametrize(
+    ("needs", "options", "decide"),
+    [
+        (frozenset(), NoOptions, broken),
+        (frozenset(), NoOptions, nonsense),
+        (frozenset(), NoOptions, endless),
+        (frozenset(), NoOptions, unspeakable),
+        (["card"], NoOptions, fine),
+        (frozenset(), BrokenOptions, fine),
+    ],
+)
+def test_a_gate_that_fails_stops_no_other_and_lets_nothing_through(
+    needs: Any, options: type, decide: Any
+) -> None:
+    gates = {**all_gates(), "bad": Gate("bad", needs, options, decide)}
     policy = Policy(gates=(GateUse("bad", Level.BLOCK), GateUse("drift", Level.BLOCK)))
     first, second = judge(evidence(), policy, gates)
     assert (first.status, first.blocks) == (Status.UNKNOWN, True)
@@ -479,12 +517,10 @@ def test_only_what_the_gates_look_at_needs_to_be_gathered() -> None:
 
 
 def test_every_shipped_gate_has_a_title_fits_the_evidence_and_can_be_set() -> None:
-    fields = set(Evidence.__dataclass_fields__)
-    parts = {"run", "metrics", "replicates", "files", "signature"}
     assert len(all_gates()) == 9
     for name, gate in all_gates().items():
         assert has(f"gates.title.{name}")
-        assert {need.removeprefix("holder.") for need in gate.needs} <= fields | parts
+        assert gate.needs <= PARTS
         assert gate_options.kinds(gate) is not None
     for use in RULES.policy("any", "Production").gates:
         assert gate_options.faults(all_gates()[use.gate], use.options) == []
@@ -554,6 +590,8 @@ def test_strangers_files_that_cannot_be_used_are_all_named(tmp_path: Path) -> No
         taken=OWN.replace('"freeze"', '"drift"'),
         options=OWN.replace("month: int", "month: dict"),
         reserved=OWN.replace("month: int", "level: int"),
+        sequence=OWN.replace("frozenset()", "['card']"),
+        typo=OWN.replace("frozenset()", "frozenset({'card', 'holder.sginature'})"),
     )
     open_to_all = folder / "open.py"
     open_to_all.write_text(OWN)
@@ -561,10 +599,18 @@ def test_strangers_files_that_cannot_be_used_are_all_named(tmp_path: Path) -> No
     with pytest.raises(InvalidInput) as caught:
         with_own(folder)
     lines = caught.value.what.splitlines()
-    assert len(lines) == 6
     for line, words in zip(
         lines,
-        ["SyntaxError", "no GATE", "everybody", "month must be", "gate or level", "called drift"],
+        [
+            "SyntaxError",
+            "no GATE",
+            "everybody",
+            "month must be",
+            "gate or level",
+            "a frozenset of texts",
+            "called drift",
+            "needs holder.sginature, and evidence has no",
+        ],
         strict=True,
     ):
         assert words in line
