@@ -24,6 +24,8 @@ START = "0" * 64
 UNREADABLE = "unreadable"
 """The action of a line that is not as it was written: what it says now is not to be believed."""
 _LOCK = 7310444
+_PART_OF_ID = 8
+"""Characters from which on a text may be the beginning of an id: fewer stand in many by chance."""
 
 
 @dataclass(frozen=True)
@@ -192,7 +194,8 @@ class Wanted(TypedDict, total=False):
     """One action or several; one that ends with a dot stands for all that begin so."""
     actor: str | None
     text: str | None
-    """Stands in the person's name, the model's, the reason or the details, in any case."""
+    """Stands in the person's name, the model's, the reason or the details, in any case; or is how
+    the id of the request or of the change begins."""
     since: datetime | None
     """Written then or later."""
     until: datetime | None
@@ -299,7 +302,11 @@ def _conditions(ledger: Ledger, wanted: Wanted) -> list[sa.ColumnElement[bool]]:
         inside = json.dumps(text, ensure_ascii=False)[1:-1]
         found.append(c.body.icontains(inside, autoescape=True))
         parts = [c.actor, c.model, *(_part(ledger, name) for name in ("why", "rung", "details"))]
-        found.append(sa.or_(*(part.icontains(text, autoescape=True) for part in parts)))
+        says = [part.icontains(text, autoescape=True) for part in parts]
+        if len(text) >= _PART_OF_ID:
+            ids = (c.request_id, _part(ledger, "transition_id"))
+            says += [one.istartswith(text, autoescape=True) for one in ids]
+        found.append(sa.or_(*says))
     return found
 
 

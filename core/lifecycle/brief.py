@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, get_args
 
 from core import formats, statistics
 from core.ledger.chain import Line
@@ -195,8 +195,10 @@ def metrics(
 
     Args:
         results: of the gates.
-        known: metric → lower or higher, as the experiment says; names decide else.
+        known: metric → lower or higher, as the experiment says. What a gate was told goes before,
+            as it is what decides; names decide else.
     """
+    known = {**(known or {}), **_told_to_gates(results)}
     mine, theirs = _values(evidence.challenger), _values(evidence.holder)
     wanted = _gated(results)
     found = [
@@ -331,6 +333,12 @@ def _gated(results: Sequence[Result]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(str(name) for name in named if name))
 
 
+def _told_to_gates(results: Sequence[Result]) -> dict[str, Direction]:
+    """Metric → which way a gate's options say that it is better."""
+    given = ((r.options.get("metric"), r.options.get("better")) for r in results)
+    return {str(metric): way for metric, way in given if metric and way in get_args(Direction)}
+
+
 def _metric(
     name: str,
     mine: float | None,
@@ -373,15 +381,16 @@ def _written(values: Mapping[str, float | None]) -> dict[str, str]:
 
 
 def _sets(found: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    made = {}
+    """Data sets by name and context; of several that share both, all of them."""
+    made: dict[str, list[str]] = {}
     for one in found:
         context = one.get("context")
         name = f"{one.get('name')} ({context})" if context else str(one.get("name"))
         rows = one.get("rows")
         digest = str(one.get("digest") or formats.NONE)
         said = digest if rows is None else t("evidence_page.data.rows", digest=digest, n=rows)
-        made[name] = said
-    return made
+        made.setdefault(name, []).append(said)
+    return {name: "; ".join(sorted(said)) for name, said in made.items()}
 
 
 def _columns(found: Sequence[Mapping[str, Any]]) -> dict[str, str]:
@@ -434,6 +443,12 @@ def names(evidence: Evidence) -> tuple[str, str]:
         return mine, evidence.rung
     theirs = t("models.v", version=evidence.holder.version)
     return mine, t("evidence_page.holder", version=theirs, rung=evidence.rung)
+
+
+def alone_said(evidence: Evidence) -> str:
+    """Why there is nothing to compare with; plain text."""
+    key = "shared" if evidence.shared else "no_holder"
+    return t(f"evidence_page.{key}", rung=evidence.rung)
 
 
 def told(metric: Metric, evidence: Evidence) -> str:

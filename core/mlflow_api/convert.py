@@ -159,6 +159,7 @@ def logged_model(entity: Any) -> LoggedModel:
         metrics={m.key: float(m.value) for m in metrics},
         params=dict(entity.params or {}),
         created_at=moment(entity.creation_timestamp),
+        measured_by={m.key: m.run_id for m in metrics if m.run_id},
     )
 
 

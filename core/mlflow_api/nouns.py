@@ -153,7 +153,7 @@ class ModelVersion:
 
 @dataclass(frozen=True)
 class LoggedModel:
-    """A model that a run logged."""
+    """A model that a run logged, or that was logged outside of any."""
 
     id: str
     name: str
@@ -162,6 +162,8 @@ class LoggedModel:
     metrics: Mapping[str, float]
     params: Mapping[str, str]
     created_at: datetime | None = None
+    measured_by: Mapping[str, str] = field(default_factory=dict)
+    """Metric → the run by which its last value was logged: also a model of no run has one."""
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,10 @@ from core.people import Permission
 from core.people.permissions import require_model
 from core.registry import edited, heads
 from core.registry.desk import Desk
+from core.registry.gates.evidence import CARD
 from core.texts import t
 
-FIELDS = ("purpose", "data", "owner", "limits", "review_date", "contact", "licence")
+FIELDS = CARD
 """The fields, in the order in which they are read."""
 REVIEW_DATE = "review_date"
 """The one field that is a date (ISO, such as 2026-03-31)."""

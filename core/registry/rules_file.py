@@ -247,12 +247,12 @@ class _File:
 
     def _rule(self, item: Node) -> Rule | None:
         parts = dict(nodes(self._read.mapping(item, RULE, t("rules.what.rule"))))
-        policy = self._policy(item, parts)
+        rung = self._rung(_word(parts.get("rung")))
+        policy = self._policy(item, parts, rung)
         if not self._has(item, parts, ("models", "rung")):
             return None
         models = self._read.text(parts["models"], "models")
         wanted = self._read.text(parts["rung"], "rung")
-        rung = self._rung(wanted)
         if wanted and not rung and self._laddered:
             names = ", ".join(r.name for r in self._ladder.rungs)
             self._read.fault(parts["rung"], t("rules.no_rung", name=wanted, names=names))
@@ -264,7 +264,7 @@ class _File:
         folded = name.casefold()
         return next((r.name for r in self._ladder.rungs if r.name.casefold() == folded), "")
 
-    def _policy(self, item: Node, parts: Mapping[str, Node]) -> Policy:
+    def _policy(self, item: Node, parts: Mapping[str, Node], rung: str) -> Policy:
         read, usual = self._read, Policy()
         given: dict[str, Any] = {}
         if "ask" in parts:
@@ -284,7 +284,7 @@ class _File:
             words = [u.value for u in UnknownRegistrant]
             chosen = read.choice(parts["unknown_registrant"], "unknown_registrant", words)
             given["unknown_registrant"] = UnknownRegistrant(chosen or usual.unknown_registrant)
-        uses = [self._use(n) for n in read.items(parts.get("gates"), "gates")]
+        uses = [self._use(n, rung) for n in read.items(parts.get("gates"), "gates")]
         policy = Policy(**given, gates=tuple(use for use in uses if use is not None))
         self._enough(policy, parts.get("approvals") or parts.get("decide") or item)
         return policy
@@ -318,8 +318,7 @@ class _File:
             self._read.warn(place, said)
 
     def _lives(self, node: Node) -> timedelta:
-        text = node.value.strip() if isinstance(node, ScalarNode) else ""
-        matched = _LIVES.fullmatch(text)
+        matched = _LIVES.fullmatch(_word(node))
         if matched:
             lives = timedelta(**{f"{matched[2]}s": int(matched[1])})
             if _SHORTEST <= lives <= _LONGEST:
@@ -327,7 +326,7 @@ class _File:
         self._read.fault(node, t("rules.need.lives"))
         return Policy().lives
 
-    def _use(self, item: Node) -> GateUse | None:
+    def _use(self, item: Node, rung: str) -> GateUse | None:
         parts = self._read.mapping(item, None, t("rules.what.gate"))
         values = dict(nodes(parts))
         if not self._has(item, values, USE):
@@ -339,6 +338,9 @@ class _File:
         given = {key: plain(node) for key, node in values.items() if key not in USE}
         for key, what in gate_options.faults(self._gates[name], given):
             self._read.fault(parts[key][0] if key in parts else item, what)
+        shared = rung and not self._ladder.rung(rung).exclusive
+        if shared and "holder" in self._gates[name].needs:
+            self._read.warn(item, t("rules.nothing_to_compare", gate=name, rung=rung))
         return GateUse(name, Level(level), given)
 
     def _has(self, item: Node, parts: Mapping[str, Node], keys: tuple[str, ...]) -> bool:
@@ -348,6 +350,11 @@ class _File:
         if missing:
             self._read.fault(item, t("rules.need.keys", n=len(missing), names=", ".join(missing)))
         return not missing
+
+
+def _word(node: Node | None) -> str:
+    """What stands there; "" where it is no single value."""
+    return node.value.strip() if isinstance(node, ScalarNode) else ""
 
 
 def covers(earlier: Rule, later: Rule) -> bool:

@@ -1,8 +1,9 @@
 """Who held which rung when, told by the record alone."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
 from core.ledger import Ledger, chain
 from core.ledger.chain import Entry, Line
@@ -17,10 +18,11 @@ ACTIONS = (*_ENDED, "imported", BASELINE, *UNATTRIBUTED)
 
 @dataclass(frozen=True)
 class Span:
-    """One version on one rung."""
+    """One version on one rung, or with one alias."""
 
     model: str
     rung: str
+    """"" where the span is that of an alias."""
     version: int
     since: datetime
     until: datetime | None
@@ -39,6 +41,8 @@ class Span:
     """When it was known to stand there last, where it was only found gone and that is on record."""
     outside: bool = False
     """Whether it came there without Modeldeck, after the first look."""
+    alias: str = ""
+    """The alias that it carried; "" where the span is that of a rung."""
 
     def holds(self, at: datetime) -> bool:
         """Whether it stood there at a moment, as far as is known."""
@@ -50,12 +54,14 @@ class Timeline:
     """All that the record says of where versions stood."""
 
     spans: tuple[Span, ...]
-    """In the order of the record."""
+    """Of rungs, in the order of the record."""
     since: datetime | None
     """Before this nothing is known; None where nothing is known at all."""
     replaced: Mapping[int, int] = field(default_factory=dict)
     """Version → the last line by which it was found gone or of another source: what stands under
     its number later is something else."""
+    aliases: tuple[Span, ...] = ()
+    """Which version carried which alias, in the order of the record."""
 
     def holder(self, rung: str, at: datetime) -> tuple[Span, ...]:
         """Who stood on a rung at a moment; several where the rung was held by several."""
@@ -95,44 +101,64 @@ def held(
 
 def spans(lines: Iterable[Line]) -> Timeline:
     """The spans that lines of one model tell of, oldest line first; decides only."""
-    done: list[Span] = []
-    standing: dict[int, Span] = {}
+    told = list(lines)
     replaced: dict[int, int] = {}
-    first: datetime | None = None
+    for line in told:
+        before, after = line.entry.before or {}, line.entry.after or {}
+        for number in (*before, *after):
+            if number not in after or line.entry.action == SOURCE:
+                replaced[int(number)] = line.number
+    of_aliases = (replace(s, rung="", alias=s.rung) for s in _spans(told, _aliases))
+    first = _effective(told[0]) if told else None
+    return Timeline(tuple(_spans(told, _rung)), first, replaced, tuple(of_aliases))
+
+
+def _rung(place: Mapping[str, Any]) -> tuple[str, ...]:
+    return (place["rung"],)
+
+
+def _aliases(place: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(place.get("aliases") or ())
+
+
+def _spans(
+    lines: Iterable[Line], names: Callable[[Mapping[str, Any]], tuple[str, ...]]
+) -> list[Span]:
+    """The spans of what ``names`` finds in the places that versions stood on, under ``rung``."""
+    done: list[Span] = []
+    standing: dict[int, dict[str, Span]] = {}
     for line in lines:
         entry, at = line.entry, _effective(line)
-        first = first or at
         before, after = entry.before or {}, entry.after or {}
+        found = entry.action in (BASELINE, *UNATTRIBUTED)
+        # Of a change that broke off only the end is known: when it was settled.
+        later = found or _settled(entry)
         for number in sorted({int(n) for n in (*before, *after)}):
-            was, there = standing.get(number), after.get(str(number))
-            rung = there["rung"] if there else None
-            if there is None or entry.action == SOURCE:
-                replaced[number] = line.number
-            if was is not None and was.rung == rung:
-                continue
-            found = entry.action in (BASELINE, *UNATTRIBUTED)
-            came_from = before.get(str(number), {}).get("rung")
-            # Of a change that broke off only the end is known: when it was settled.
-            later = found or _settled(entry)
-            if was is not None:
-                late = later or came_from != was.rung
-                seen = _last_known(entry, was.since, at) if late else None
+            was, became = before.get(str(number)), after.get(str(number))
+            here = names(became) if became else ()
+            came_from = names(was) if was else ()
+            mine = standing.setdefault(number, {})
+            for name in [name for name in mine if name not in here]:
+                left = mine.pop(name)
+                late = later or name not in came_from
+                seen = _last_known(entry, left.since, at) if late else None
                 done.append(
-                    replace(was, until=max(at, was.since), known_until=late, last_known=seen)
+                    replace(left, until=max(at, left.since), known_until=late, last_known=seen)
                 )
-                del standing[number]
-            if rung is not None:
-                # Moved by somebody: only where this very line changed the rung.
-                found = found or came_from == rung
+            for name in here:
+                if name in mine:
+                    continue
+                # Brought there by somebody: only where this very line changed it.
+                only_found = found or name in came_from
                 # Who settles a change that broke off did not move anything.
-                by = "" if found else entry.details.get("begun_by") or entry.actor
-                standing[number] = Span(
-                    entry.model, rung, number, at, None, found or later, by,
+                by = "" if only_found else entry.details.get("begun_by") or entry.actor
+                mine[name] = Span(
+                    entry.model, name, number, at, None, only_found or later, by,
                     entry.why, entry.request_id, line.number,
                     outside=entry.action in UNATTRIBUTED,
                 )  # fmt: skip
-    ordered = sorted([*done, *standing.values()], key=lambda s: (s.number, s.version))
-    return Timeline(tuple(ordered), first, replaced)
+    lasting = (span for mine in standing.values() for span in mine.values())
+    return sorted([*done, *lasting], key=lambda s: (s.number, s.version))
 
 
 def until_now(
@@ -168,6 +194,51 @@ def until_now(
         if rung in rungs and n not in explained
     ]
     return tuple(sorted(found, key=lambda s: (s.since, s.version)))
+
+
+def aliases_until_now(
+    told: Timeline, state: ModelState, ladder: Ladder, at: datetime, *, whole: bool = True
+) -> tuple[Span, ...]:
+    """Spans of aliases, by their beginning, brought up to what is there. A rung's alias only where
+    its version did not stand on that rung: else the rung's own span says the same.
+
+    Args:
+        state: where its versions stand at ``at``.
+        whole: whether these are all versions, so that others are gone.
+    """
+    here = {v.version: v for v in state.versions}
+    found: list[Span] = []
+    explained: set[tuple[int, str]] = set()
+    for span in told.aliases:
+        n = span.version
+        if span.until is None:
+            if (n in here and span.alias in here[n].aliases) or not (n in here or whole):
+                explained.add((n, span.alias))
+            else:  # MLflow keeps no time of an alias
+                span = replace(span, until=at, known_until=True)
+        found.append(span)
+    found += [
+        Span(state.model, "", n, at, None, True, "", "", "", 0, alias=alias)
+        for n, version in here.items()
+        for alias in version.aliases
+        if (n, alias) not in explained
+    ]
+    rungs = {rung.alias: rung.name for rung in ladder.rungs if rung.alias and rung.exclusive}
+    stood: dict[tuple[str | None, int], list[Span]] = {}
+    for span in until_now(told, state, ladder, at, whole=whole):
+        stood.setdefault((span.rung, span.version), []).append(span)
+    apart = [
+        s
+        for s in found
+        if not any(_covers(r, s) for r in stood.get((rungs.get(s.alias), s.version), ()))
+    ]
+    return tuple(sorted(apart, key=lambda s: (s.since, s.version)))
+
+
+def _covers(one: Span, other: Span) -> bool:
+    """Whether one lasted as long as the other, at least."""
+    ends = one.until is None or (other.until is not None and other.until <= one.until)
+    return one.since <= other.since and ends
 
 
 def _settled(entry: Entry) -> bool:

@@ -25,10 +25,12 @@ _LOWER = _words(
 )
 _HIGHER = _words(
     """accuracy acc auc auroc aucroc auprc prauc ap map precision recall f1 fbeta sensitivity
-    specificity tpr tnr r2 score reward return returns bleu rouge meteor chrf iou miou dice jaccard
+    specificity tpr tnr r2 skill reward return returns bleu rouge meteor chrf iou miou dice jaccard
     kappa mcc gini ndcg mrr hits psnr ssim spearman pearson correlation corr throughput likelihood
     elbo silhouette lift ks winrate"""
 )
+_SCORE = _words("score scores")
+"""More of them is better where no other word tells: a Brier score is an error."""
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+\d*|[a-z]*\d+|[A-Z]\d+")
 
 
@@ -51,7 +53,7 @@ def direction(metric: str, known: Mapping[str, Direction] | None = None) -> Dire
             return "lower"
         if word in _HIGHER:
             return "higher"
-    return None
+    return "higher" if _SCORE & set(words) else None
 
 
 def of_experiments(experiments: Iterable[Experiment]) -> dict[str, Direction]:

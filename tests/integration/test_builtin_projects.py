@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from core.training.builtin import DATA_AT
 from core.training.builtin.families import FAMILIES
 from core.training.builtin.sample.plan import SAMPLE, TAG
 from core.training.builtin.sample.train import Existing, find_existing
@@ -162,6 +164,8 @@ def test_mlflow_run_trains_on_a_file_and_what_it_saved_can_be_served(store: Stor
     run = store.client.get_run(version.run_id)
     assert run.info.status == "FINISHED"
     assert run.data.params["family"] == "boosting"
+    changed = datetime.fromisoformat(run.data.tags[DATA_AT])
+    assert changed == datetime.fromtimestamp(int(path.stat().st_mtime), UTC)
     assert run.data.params["learning_rate"] == "auto"
     assert run.data.params["used_learning_rate"] == "0.1"
     assert run.data.metrics["test_accuracy"] > 0.6

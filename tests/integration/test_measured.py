@@ -107,8 +107,8 @@ def test_what_only_another_model_of_the_run_has_is_left_out_and_said(store: Stor
     found = store.gathered(store.version(0))
     assert threshold(found, "auc", at_least=0.9).status is Status.UNKNOWN
     assert found.challenger.metrics == {"loss": 0.1}
-    assert "auc" in found.notes["run"]
-    assert "loss" not in found.notes["run"]
+    assert "auc" in found.notes["metrics"]
+    assert "loss" not in found.notes["metrics"]
 
 
 def test_what_a_deleted_model_may_have_had_is_left_out_and_said(store: Store) -> None:
@@ -117,7 +117,7 @@ def test_what_a_deleted_model_may_have_had_is_left_out_and_said(store: Store) ->
     store.client.delete_logged_model(store.models[1])
     found = store.gathered(store.version(0))
     assert found.challenger.metrics == {"loss": 0.1}
-    assert "auc" in found.notes["run"]
+    assert "auc" in found.notes["metrics"]
 
 
 def test_where_there_are_more_models_than_are_looked_at_it_cannot_be_told(
@@ -128,7 +128,7 @@ def test_where_there_are_more_models_than_are_looked_at_it_cannot_be_told(
         patch.setattr("core.mlflow_api.tracking.MODELS_LIMIT", 1)
         cut = store.gathered(store.version(0))
     assert cut.challenger.metrics == {}
-    assert "auc" in cut.notes["run"]
+    assert "auc" in cut.notes["metrics"]
     assert store.gathered(store.version(0)).challenger.metrics == {"auc": 0.95}  # the control
 
 
@@ -138,7 +138,7 @@ def test_of_a_model_that_is_gone_its_runs_metrics_count_and_it_says_so(store: St
     store.client.delete_logged_model(store.models[0])
     found = store.gathered(version)
     assert found.challenger.metrics == {"auc": 0.95}
-    assert "could not be read" in found.notes["run"]
+    assert "could not be read" in found.notes["metrics"]
 
 
 def test_of_a_holder_it_is_said_too(store: Store) -> None:
@@ -148,14 +148,14 @@ def test_of_a_holder_it_is_said_too(store: Store) -> None:
     found = store.gathered(store.version(1))
     assert found.holder is not None
     assert found.holder.metrics == {}
-    assert "of v1" in found.notes["holder.run"]
-    assert "run" not in found.notes
+    assert "of v1" in found.notes["holder.metrics"]
+    assert "metrics" not in found.notes
 
 
 def test_a_run_that_did_not_log_the_model_is_named(store: Store) -> None:
     other = store.run_of(2, auc=0.95)
-    assert "another run" in store.gathered(store.version(0, run=other)).notes["run"]
-    assert "run" not in store.gathered(store.version(0)).notes  # the control
+    assert "another run" in store.gathered(store.version(0, run=other)).notes["metrics"]
+    assert "metrics" not in store.gathered(store.version(0)).notes  # the control
 
 
 def test_repetitions_are_those_of_the_value_that_is_judged(store: Store) -> None:
@@ -199,6 +199,68 @@ def test_models_of_a_run_are_told_to_whoever_may_read_its_experiment(store: Stor
     )
     assert {model.id for model in reader[0]} == {*store.models}
     assert nobody == ((), True)
+
+
+def of_no_run(store: Store, model: int = 0) -> int:
+    """A version that names a model alone, as one that was logged outside of any run does."""
+    made = store.client.create_logged_model(store.experiment).model_id
+    for name, value in (("auc", (0.95, 0.7)[model]), ("zero", 0.0), ("loss", math.nan)):
+        # MLflow's fluent log_metric begins a run for it, which the model does not name.
+        store.client.log_metric(store.run, name, value, model_id=made)
+    source = f"models:/{made}"
+    return int(store.client.create_model_version(store.name, source, await_creation_for=0).version)
+
+
+def test_a_model_of_no_run_has_the_metrics_that_were_logged_for_it(store: Store) -> None:
+    found = store.gathered(of_no_run(store))
+    assert (found.challenger.run_id, found.missing["run"]) == (None, "The version names no run.")
+    assert threshold(found, "auc", at_least=0.9).status is Status.PASS
+    assert threshold(found, "zero", at_most=0).status is Status.PASS
+    assert threshold(found, "loss", at_most=0).reason.endswith("is NaN.")
+    assert threshold(found, "f1", at_least=0).reason == "Version 1 has no metric f1."
+    age = GateUse("age", Level.BLOCK, {"training_days": 9})
+    assert "The version names no run." in judge(found, Policy(gates=(age,)))[0].reason
+
+
+def test_models_of_no_run_are_compared(store: Store) -> None:
+    of_no_run(store, 1)
+    store.client.transition_model_version_stage(store.name, "1", RUNG)
+    found = store.gathered(of_no_run(store))
+    better = GateUse("better_than_holder", Level.BLOCK, {"metric": "auc"})
+    said = judge(found, Policy(gates=(better,)))[0]
+    assert (said.status, said.inputs["holder"]) == (Status.PASS, 0.7)
+
+
+def test_without_a_run_and_a_model_nothing_is_known_of_metrics(store: Store) -> None:
+    place = f"{store.deck.settings.home / 'artifacts'}/elsewhere"
+    made = store.client.create_model_version(store.name, place, await_creation_for=0)
+    neither = threshold(store.gathered(int(made.version)), "auc", at_least=0.1)
+    assert neither.status is Status.UNKNOWN
+    assert "neither a run nor a logged model" in neither.reason
+    gone = of_no_run(store)
+    version = store.client.get_model_version(store.name, str(gone))
+    store.client.delete_logged_model(version.source.removeprefix("models:/"))
+    unread = threshold(store.gathered(gone), "auc", at_least=0.1)
+    assert unread.status is Status.UNKNOWN
+    assert "the list of metrics is missing" in unread.reason
+
+
+def test_a_holder_whose_files_nobody_can_locate_passes_no_comparison_of_signatures(
+    store: Store,
+) -> None:
+    run = store.run_of(2)
+    source = f"runs:/{run}/model"
+    store.client.create_model_version(store.name, source, run, await_creation_for=0)
+    store.client.transition_model_version_stage(store.name, "1", RUNG)
+    store.client.delete_run(run)
+    store.client._tracking_client.store._hard_delete_run(run)  # what ``mlflow gc`` does
+    found = store.gathered(store.version(0))
+    use = GateUse("signature_compatible", Level.BLOCK, {})
+    said = judge(found, Policy(gates=(use,)))[0]
+    assert (said.status, said.blocks) == (Status.UNKNOWN, True)
+    assert "of the present version, the signature" in said.reason
+    assert run in found.missing["holder.signature"]
+    assert {"holder.run", "holder.metrics", "holder.files", "holder.pins"} <= found.missing.keys()
 
 
 def test_where_all_is_of_one_model_nothing_is_said(store: Store) -> None:

@@ -5,6 +5,7 @@ import io
 import json
 from dataclasses import replace
 from datetime import datetime, timedelta
+from urllib.parse import parse_qs
 
 import pytest
 import sqlalchemy as sa
@@ -63,6 +64,24 @@ def test_only_what_was_asked_for_is_listed(here: Deck, open_page: Open) -> None:
     assert [row["who"] for row in told(open_page("ledger", who="anna"))] == ["anna"]
     app = open_page("ledger", kind="Changes of versions")
     assert "No line matches." in read(app)
+
+
+def test_the_link_of_a_request_finds_its_lines_and_no_other(here: Deck, open_page: Open) -> None:
+    made = checks(here, asks(here))
+    requests.withdraw(here.desk, made.id)
+    asks(here)
+    evidence = open_page("evidence", request=made.id)
+    way = next(
+        parse_qs(link.proto.query_string)
+        for link in evidence.get("page_link")
+        if "q=" in link.proto.query_string
+    )
+    assert way["q"] == [made.id]
+    rows = told(open_page("ledger", **{name: values[0] for name, values in way.items()}))
+    assert [row["what"] for row in rows] == [
+        "Withdrew v2 → Production", "Checked v2 → Production", "Asked for v2 → Production",
+    ]  # fmt: skip
+    assert len(told(open_page("ledger"))) == 4  # the control
 
 
 def test_who_is_no_administrator_sees_the_models_that_they_may_read(

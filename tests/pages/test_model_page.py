@@ -264,6 +264,27 @@ class TestLineage:
         assert "0" * 32 in found.missing[0]
 
 
+def test_aliases_have_rows_beside_the_rungs(wine: Deck, open_page: Open) -> None:
+    wine.mlflow.registry.set_alias("wine", "live", 2)
+    reconcile(wine.desk, "wine")
+    wine.mlflow.registry.set_alias("wine", "fast", 3)
+    app = tab(open_page("model", model="wine"), "Who stood where")
+    assert not app.exception
+    held = next(d.value for d in app.dataframe if "how" in d.value)
+    assert [*held["rung"]].count("Production") == 1
+    assert {("@live", "v2"), ("@fast", "v3")} < {*zip(held["rung"], held["version"], strict=True)}
+    assert "@champion" not in [*held["rung"]]  # its version stands on its rung
+
+
+def test_it_is_said_whose_values_the_metrics_are(wine: Deck, open_page: Open) -> None:
+    app = open_page("model", model="wine")
+    assert texts(app).count("those of the versions' runs") == 2  # below the table and the chart
+    wine.mlflow.registry.create_model("plain")
+    held = wine.mlflow.registry.version("wine", 1)
+    wine.mlflow.registry.create_version("plain", "file:///elsewhere", held.run_id)
+    assert "those of the versions' runs" not in texts(open_page("model", model="plain"))
+
+
 class TestThousands:
     MANY = 230
 

@@ -73,6 +73,18 @@ class TestSentence:
 
 
 class TestComparison:
+    def test_of_data_sets_that_share_a_name_a_changed_one_is_not_hidden_by_another(self) -> None:
+        def sets(*digests: str) -> tuple[dict[str, object], ...]:
+            return tuple({"name": "wine", "context": "training", "digest": d} for d in digests)
+
+        both = evidence(side(7, datasets=sets("d3", "d2")), side(5, datasets=sets("d1", "d2")))
+        (changed,) = brief.datasets(both)
+        assert (changed.name, changed.mine, changed.theirs) == (
+            "wine (training)", "d2; d3", "d1; d2",
+        )  # fmt: skip
+        same = evidence(side(7, datasets=sets("d1", "d2")), side(5, datasets=sets("d2", "d1")))
+        assert brief.datasets(same) == ()
+
     def test_differences_have_a_sign_a_size_and_a_judgement(self) -> None:
         both = evidence(side(7, {"loss": 0.2, "x": 3.0}), side(5, {"loss": 0.4, "x": 2.0}))
         loss, x = brief.metrics(both)
@@ -85,6 +97,17 @@ class TestComparison:
         both = evidence(side(7, {"x": 3.0}), side(5, {"x": 2.0}))
         (x,) = brief.metrics(both, known={"x": "lower"})
         assert brief.change_said(x).endswith("worse")
+
+    def test_what_a_gate_was_told_of_a_metric_goes_before_all_else(self) -> None:
+        both = evidence(side(7, {"accuracy": 3.0}), side(5, {"accuracy": 2.0}))
+        options = {"metric": "accuracy", "better": "lower"}
+        gate = Result("better_than_holder", "warn", Status.FAIL, "", options=options)
+        (one,) = brief.metrics(both, (gate,), {"accuracy": "higher"})
+        assert brief.change_said(one).endswith("worse")
+        said = brief.sentence(request(results=(gate,)), both)
+        assert said.startswith("accuracy 3.0 against 2.0 in Production, which is worse; ")
+        (plain,) = brief.metrics(both)  # the control
+        assert brief.change_said(plain).endswith("better")
 
     def test_replicates_give_an_interval_corrected_for_all_metrics_tested(self) -> None:
         seeds = ("1", "2", "3", "4")

@@ -126,6 +126,21 @@ def test_text_with_quotes_and_other_letters_is_found(ledger: Ledger) -> None:
         assert chain.lines(ledger, text=text) == [line]
 
 
+def test_lines_are_found_by_the_ids_they_carry_and_not_by_a_few_letters_of_one(
+    ledger: Ledger,
+) -> None:
+    asked, changed = "ada" + "0" * 29, "1" * 32
+    line, other = write(
+        ledger,
+        Entry("x", "bob", request_id=asked, transition_id=changed),
+        Entry("x", "ada", why="by hand"),
+    )
+    for text in (asked, asked[:8].upper(), changed):
+        assert chain.lines(ledger, text=text) == [line]
+    assert chain.lines(ledger, text="ada") == [other]
+    assert chain.lines(ledger, text=asked[1:]) == []
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -1,16 +1,18 @@
 """Parts of the evidence that are decided by pure functions: pins, replicates, its form as JSON."""
 
+import importlib
 import json
 import math
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
 from core.lifecycle.evidence.measured import Measured
 from core.lifecycle.evidence.pins import pins
 from core.lifecycle.evidence.replicates import of_metrics, pick
-from core.lifecycle.evidence.sides import DATA_AT, side
+from core.lifecycle.evidence.sides import side
 from core.mlflow_api.nouns import (
     ArtifactFile,
     Column,
@@ -22,6 +24,7 @@ from core.mlflow_api.nouns import (
 )
 from core.registry.gates.evidence import Answered, Evidence, Pins, Side
 from core.registry.gates.evidence_json import as_json, from_json
+from core.training.builtin import DATA_AT
 
 AT = datetime(2026, 3, 3, 14, 5, tzinfo=UTC)
 INSTALLED = {"numpy": "2.4.6", "pandas": "3.1.1", "odd": "not a version"}
@@ -56,6 +59,31 @@ def test_pins_of_another_platform_do_not_concern_this_interpreter() -> None:
     # One line concerns it, whatever another line says of the same package.
     here = "pywin32==300; python_version > '2'"
     assert pins([here, line], "", None, has=INSTALLED.get).missing == ("pywin32",)
+
+
+def test_an_installed_package_of_which_no_module_is_found_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A package's metadata that stayed behind, as an install that broke off leaves it."""
+    monkeypatch.syspath_prepend(tmp_path)
+    named, listed = tmp_path / "half_here-1.0.dist-info", tmp_path / "half_there-1.0.dist-info"
+    for folder, name in ((named, "half-here"), (listed, "half-there")):
+        folder.mkdir()
+        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    (named / "top_level.txt").write_text("half_here\nhalf_tests\n")
+    (listed / "RECORD").write_text(
+        "half_there.py,,\n__pycache__/half_there.cpython-311.pyc,,\n"
+        "half_there-1.0.dist-info/METADATA,,\n"
+    )
+    (tmp_path / "__pycache__").mkdir()
+    lines = ["half-here", "half-there==2", "pytest", "PyYAML", "types-PyYAML"]
+    found = pins(lines, "", None)
+    assert found.broken == ("half-here", "half-there")
+    assert found.other == (("half-there", "==2", "1.0"),)
+    for module in ("half_here", "half_there"):
+        (tmp_path / f"{module}.py").write_text("raise SystemExit('it was imported')")
+    importlib.invalidate_caches()
+    assert pins(lines, "", None).broken == ()
 
 
 @pytest.mark.parametrize(
@@ -196,7 +224,7 @@ def test_a_side_tells_what_run_and_files_say() -> None:
     found = side(version(), told, Measured(told.metrics), None, info, files)
     assert found.metrics == {"auc": None, "f1": 0.5}
     assert [d["rows"] for d in found.datasets] == [5, None]
-    assert found.datasets[0]["at"] == "2026-01-01"
+    assert (found.data_at, found.datasets[0]["at"]) == ("2026-01-01", "2026-01-01")
     assert found.inputs == ({"name": "rooms", "type": "long", "required": True, "shape": [1, 2]},)
     assert (found.outputs, found.requirements, found.code) == (
         (),
@@ -221,7 +249,7 @@ def test_evidence_comes_back_from_json_as_it_was() -> None:
     evidence = Evidence(
         "m", "Production", AT, told, replace(told, version=1), {"purpose": "x"},
         Answered(ok=True, rows=3, seconds=0.1),
-        Pins(("a",), (("b", "1", "2"),), ("3.10", "3.11"), (), ("-e .",)),
+        Pins(("a",), (("b", "1", "2"),), ("3.10", "3.11"), (), ("-e .",), ("c",)),
         None, "d", "content", notes={"replicates": "cut"}, missing={"drift": "none"},
     )  # fmt: skip
     frozen = json.loads(json.dumps(as_json(evidence)))

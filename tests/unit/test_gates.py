@@ -16,6 +16,7 @@ from core.registry.gates import Evidence, Gate, Result, Status, Verdict, all_gat
 from core.registry.gates import options as gate_options
 from core.registry.gates.evidence import Answered, Pins, Side
 from core.registry.gates.finding import title, with_own
+from core.registry.gates.gate import PARTS
 from core.registry.policy import RULES, GateUse, Level, Policy
 from core.texts import has
 
@@ -67,9 +68,6 @@ def test_a_metric_that_is_missing_is_no_pass() -> None:
         Status.UNKNOWN,
         "Version 2 has no metric auc.",
     )
-    no_run = replace(side(), run_id=None)
-    assert "comes from no run" in ask("metric_threshold", evidence(no_run), metric="auc",
-                                      at_least=0.1).reason  # fmt: skip
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False, width=32), st.floats(-10, 10))
@@ -116,7 +114,7 @@ def test_the_sentence_has_both_values_and_admits_chance() -> None:
     found = against(0.962, 0.951, by=0.005)
     assert found.reason == (
         "m is 0.962 against 0.951 of v1 in Production: better by 0.011; a gain of at least 0.005 "
-        "is asked. One run each, so chance is not ruled out."
+        "is asked. One value each, so chance is not ruled out."
     )
     assert found.inputs["holder_version"] == 1
 
@@ -157,6 +155,9 @@ def test_where_nobody_holds_the_rung_there_is_nothing_to_compare() -> None:
         found = ask(gate, evidence(), **options)
         assert found.status is Status.NOT_NEEDED
         assert found.passed
+        assert "No version stands on Production" in found.reason
+        many = ask(gate, evidence(shared=True), **options)
+        assert (many.status, "Many versions may stand" in many.reason) == (Status.NOT_NEEDED, True)
 
 
 # -------------------------------------------------------------------------- signature_compatible
@@ -274,9 +275,45 @@ def test_the_age_of_training_and_of_the_newest_data() -> None:
     assert ask("age", evidence(unknown), data_days=11).status is Status.UNKNOWN
 
 
+@pytest.mark.parametrize(
+    ("days", "most", "status", "words"),
+    [
+        (30.4, 30, Status.FAIL, "more than 30 days ago. At most 30 days are allowed."),
+        (31.0, 30, Status.FAIL, "trained 31 days ago. At most 30 days are allowed."),
+        (30.0, 30, Status.PASS, "trained 30 days ago. Up to 30 days are allowed."),
+        (0.7, 0.5, Status.FAIL, "more than 0.5 days ago. At most 0.5 days are allowed."),
+        (-0.9, 30, Status.PASS, "less than a day ago."),
+        (-1.1, 30, Status.UNKNOWN, "trained on 2026-03-04, which is still to come"),
+    ],
+)
+def test_an_age_that_is_just_too_much_or_none_at_all(
+    days: float, most: float, status: Status, words: str
+) -> None:
+    seen = evidence(replace(side(), trained_at=NOW - timedelta(days=days)))
+    found = ask("age", seen, training_days=most)
+    assert (found.status, words in found.reason) == (status, True)
+    assert found.inputs["days"]["training"] == (None if days < -1 else pytest.approx(max(0, days)))
+
+
+@pytest.mark.parametrize(
+    ("said", "status", "words"),
+    [
+        ("2026-02-21", Status.PASS, "10 days old. Up to 30 days"),
+        ("2025-02-21T10:00:00+02:00", Status.FAIL, "375 days old. At most 30 days"),
+        ("2027-01-01", Status.UNKNOWN, "of 2027-01-01, which is still to come"),
+        ("last spring", Status.UNKNOWN, "Nobody knows how old its data is."),
+    ],
+)
+def test_a_run_may_tell_the_age_of_its_data_without_a_data_set(
+    said: str, status: Status, words: str
+) -> None:
+    found = ask("age", evidence(side(data_at=said)), data_days=30)
+    assert (found.status, words in found.reason) == (status, True)
+
+
 def test_the_environment_and_how_it_differs_from_production() -> None:
     assert ask("environment", evidence()).status is Status.UNKNOWN
-    alone, beside = evidence(pins=Pins()), evidence(holder=side(1), pins=Pins())
+    alone, beside = evidence(pins=Pins()), evidence(holder=side(1, requirements=()), pins=Pins())
     assert ask("environment", alone).status is Status.PASS
     assert "present version" not in ask("environment", alone).reason
     assert "those of the present version" in ask("environment", beside).reason
@@ -305,9 +342,23 @@ def test_the_environment_and_how_it_differs_from_production() -> None:
     assert "-r other.txt" in ask("environment", both).reason
     differing = ask("environment", evidence(pins=replace(unread, other=pins.other)))
     assert differing.status is Status.UNKNOWN
-    assert "can be imported" not in differing.reason
+    assert "are found" not in differing.reason
+    broken = ask("environment", evidence(pins=Pins(broken=("xgboost",))))
+    assert (broken.status, "none of its modules" in broken.reason) == (Status.FAIL, True)
     many = evidence(pins=Pins(missing=tuple(f"p{n}" for n in range(20))))
     assert "p7 and 12 more" in ask("environment", many).reason
+
+
+def test_a_present_version_without_requirements_is_not_said_to_have_the_same() -> None:
+    bare = evidence(holder=side(1), pins=Pins())
+    for options, status in (({}, Status.PASS), ({"as_holder": True}, Status.UNKNOWN)):
+        found = ask("environment", bare, **options)
+        assert found.status is status
+        assert "v1 has no requirements.txt" in found.reason
+        assert "those of the present version" not in found.reason
+    worse = replace(bare, pins=Pins(missing=("xgboost",)))
+    assert ask("environment", worse, as_holder=True).status is Status.FAIL
+    assert ask("environment", evidence(pins=Pins()), as_holder=True).status is Status.PASS
 
 
 def test_code_in_the_artifact_is_named() -> None:
@@ -349,9 +400,9 @@ def test_evidence_that_could_not_be_gathered_is_no_pass_and_says_why() -> None:
         ("signature", "signature_compatible", {}),
         ("holder.signature", "signature_compatible", {}),
         ("holder.pins", "environment", {}),
-        ("run", "metric_threshold", {"metric": "m", "at_least": 0}),
+        ("metrics", "metric_threshold", {"metric": "m", "at_least": 0}),
         ("run", "age", {"training_days": 9}),
-        ("holder.run", "better_than_holder", {"metric": "m"}),
+        ("holder.metrics", "better_than_holder", {"metric": "m"}),
         ("replicates", "better_than_holder", {"metric": "m"}),
     ],
 )
@@ -381,14 +432,51 @@ def nonsense(_seen: Evidence, _options: Any) -> Any:
     return "fine"
 
 
+def endless(_seen: Evidence, _options: Any) -> Verdict:
+    inputs: dict[str, Any] = {}
+    inputs["again"] = inputs
+    return Verdict(Status.PASS, "fine", inputs)
+
+
+class Unspeakable:
+    def __str__(self) -> str:
+        raise ZeroDivisionError("secret")
+
+
+def unspeakable(_seen: Evidence, _options: Any) -> Verdict:
+    return Verdict(Status.PASS, "fine", {"one": Unspeakable()})
+
+
 @dataclass(frozen=True)
 class NoOptions:
     """None."""
 
 
-@pytest.mark.parametrize("decide", [broken, nonsense])
-def test_a_gate_that_fails_stops_no_other_and_lets_nothing_through(decide: Any) -> None:
-    gates = {**all_gates(), "bad": Gate("bad", frozenset(), NoOptions, decide)}
+@dataclass(frozen=True)
+class BrokenOptions:
+    def __post_init__(self) -> None:
+        raise ZeroDivisionError("secret")
+
+
+def fine(_seen: Evidence, _options: Any) -> Verdict:
+    return Verdict(Status.PASS, "fine")
+
+
+@pytest.mark.parametrize(
+    ("needs", "options", "decide"),
+    [
+        (frozenset(), NoOptions, broken),
+        (frozenset(), NoOptions, nonsense),
+        (frozenset(), NoOptions, endless),
+        (frozenset(), NoOptions, unspeakable),
+        (["card"], NoOptions, fine),
+        (frozenset(), BrokenOptions, fine),
+    ],
+)
+def test_a_gate_that_fails_stops_no_other_and_lets_nothing_through(
+    needs: Any, options: type, decide: Any
+) -> None:
+    gates = {**all_gates(), "bad": Gate("bad", needs, options, decide)}
     policy = Policy(gates=(GateUse("bad", Level.BLOCK), GateUse("drift", Level.BLOCK)))
     first, second = judge(evidence(), policy, gates)
     assert (first.status, first.blocks) == (Status.UNKNOWN, True)
@@ -429,12 +517,10 @@ def test_only_what_the_gates_look_at_needs_to_be_gathered() -> None:
 
 
 def test_every_shipped_gate_has_a_title_fits_the_evidence_and_can_be_set() -> None:
-    fields = set(Evidence.__dataclass_fields__)
-    parts = {"run", "replicates", "files", "signature"}
     assert len(all_gates()) == 9
     for name, gate in all_gates().items():
         assert has(f"gates.title.{name}")
-        assert {need.removeprefix("holder.") for need in gate.needs} <= fields | parts
+        assert gate.needs <= PARTS
         assert gate_options.kinds(gate) is not None
     for use in RULES.policy("any", "Production").gates:
         assert gate_options.faults(all_gates()[use.gate], use.options) == []
@@ -504,6 +590,8 @@ def test_strangers_files_that_cannot_be_used_are_all_named(tmp_path: Path) -> No
         taken=OWN.replace('"freeze"', '"drift"'),
         options=OWN.replace("month: int", "month: dict"),
         reserved=OWN.replace("month: int", "level: int"),
+        sequence=OWN.replace("frozenset()", "['card']"),
+        typo=OWN.replace("frozenset()", "frozenset({'card', 'holder.sginature'})"),
     )
     open_to_all = folder / "open.py"
     open_to_all.write_text(OWN)
@@ -511,10 +599,18 @@ def test_strangers_files_that_cannot_be_used_are_all_named(tmp_path: Path) -> No
     with pytest.raises(InvalidInput) as caught:
         with_own(folder)
     lines = caught.value.what.splitlines()
-    assert len(lines) == 6
     for line, words in zip(
         lines,
-        ["SyntaxError", "no GATE", "everybody", "month must be", "gate or level", "called drift"],
+        [
+            "SyntaxError",
+            "no GATE",
+            "everybody",
+            "month must be",
+            "gate or level",
+            "a frozenset of texts",
+            "called drift",
+            "needs holder.sginature, and evidence has no",
+        ],
         strict=True,
     ):
         assert words in line

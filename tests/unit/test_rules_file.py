@@ -170,6 +170,10 @@ def test_on_a_ladder_without_production_its_highest_rung_must_be_asked_for() -> 
             rule("    gates: [{gate: age, level: warn, data_days: .nan}]"),
             "line 4, column 38: data_days must be a number, not nan",
         ),
+        (
+            rule("    gates: [{gate: card_complete, level: warn, fields: [owner, purpse]}]"),
+            "line 4, column 13: card_complete: the model card has no field purpse; its fields are",
+        ),
         ("rules: [{rung: Production}]", "line 1, column 9: models is missing"),
         ("rules: [{models: '*', rung: Gold}]", "the ladder has no rung Gold; it has None, Stag"),
     ],
@@ -254,6 +258,18 @@ def test_what_is_allowed_and_probably_not_meant() -> None:
     assert "it is for oidc alone" in warnings(entry)[0]
     assert warnings(entry, "oidc") == []
     assert "the provider must name it" in warnings("rules: []\nadministrators: group:x", "oidc")[0]
+    compared = (
+        "  - models: '*'\n    rung: {rung}\n    gates:\n"
+        "      - {gate: age, level: warn, training_days: 9}\n"
+        "      - {gate: signature_compatible, level: block}\n"
+    )
+    assert warnings("rules:\n" + compared.replace("{rung}", "archived")) == [
+        (
+            "desk.yaml line 6, column 9: signature_compatible compares with the version that would "
+            "be replaced, and many may stand on Archived: it will never apply"
+        )
+    ]
+    assert warnings("rules:\n" + compared.replace("{rung}", "Staging")) == []
     assert warnings(GOOD) == []
 
 

@@ -242,7 +242,9 @@ class TestDirections:
             ("accuracy", "higher"), ("val-acc", "higher"), ("top5_accuracy", "higher"),
             ("roc_auc", "higher"), ("f1", "higher"), ("test.f1-macro", "higher"), ("R2", "higher"),
             ("r2_score", "higher"), ("mAP", "higher"), ("epoch", None), ("lr", None), ("", None),
-            ("glossary", None),
+            ("glossary", None), ("brier_score", "lower"), ("fid_score", "lower"),
+            ("wer_score", "lower"), ("score", "higher"), ("val_score", "higher"),
+            ("brier_skill_score", "higher"), ("score_seconds", "lower"),
         ],
     )  # fmt: skip
     def test_by_the_name(self, metric: str, way: str | None) -> None:

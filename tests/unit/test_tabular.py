@@ -91,6 +91,7 @@ def test_a_semicolon_separates_too(tmp_path: Path) -> None:
 def test_every_bundled_set_can_be_read(name: str) -> None:
     found = load(f"bundled:{name}", "target")
     assert found.task == ("regression" if name == "diabetes" else "classification")
+    assert found.changed_at is None
     assert found.features.notna().all().all()
 
 

@@ -11,7 +11,7 @@ from core.ledger.chain import Entry, Line
 from core.registry import known
 from core.registry.ladder import LADDER
 from core.registry.plan import ModelState, VersionState
-from core.registry.timeline import Span, spans, until_now
+from core.registry.timeline import Span, aliases_until_now, spans, until_now
 
 START = datetime(2026, 3, 3, 14, tzinfo=UTC)
 RUNGS = ("None", "Staging", "Production", "Archived")
@@ -67,6 +67,71 @@ def test_a_version_that_is_gone_stands_nowhere() -> None:
     )  # fmt: skip
     assert told.holder("Staging", at(1.5))
     assert not told.holder("Staging", at(2))
+
+
+class TestAliases:
+    """Who carried which alias."""
+
+    @staticmethod
+    def line(number: int, action: str, before: dict[int, str], after: dict[int, str]) -> Line:
+        """Version → its rung and its aliases, in words."""
+        made = line(number, action, {}, {})
+
+        def places(told: dict[int, str]) -> dict[str, object]:
+            parts = {n: words.split() for n, words in told.items()}
+            return {str(n): {**place(p[0]), "aliases": p[1:]} for n, p in parts.items()}
+
+        entry = replace(made.entry, before=places(before), after=places(after))
+        return replace(made, entry=entry)
+
+    @staticmethod
+    def told(
+        lines: list[Line], here: dict[int, str], *, whole: bool = True
+    ) -> list[tuple[str, int, datetime, datetime | None, bool, bool, str]]:
+        parts = {n: words.split() for n, words in here.items()}
+        versions = (VersionState(n, p[0], tuple(p[1:])) for n, p in parts.items())
+        state = ModelState("wine", tuple(versions))
+        found = aliases_until_now(spans(lines), state, LADDER, at(100), whole=whole)
+        return [
+            (s.alias, s.version, s.since, s.until, s.known_since, s.known_until, s.by)
+            for s in found
+        ]
+
+    def test_an_alias_goes_from_one_version_to_the_next(self) -> None:
+        lines = [
+            self.line(1, "transition.done", {1: "None"}, {1: "None live fast"}),
+            self.line(
+                4, "transition.done",
+                {1: "None live fast", 2: "None"}, {1: "None fast", 2: "None live"},
+            ),
+            self.line(6, known.ALIAS, {1: "None fast"}, {1: "None"}),
+        ]  # fmt: skip
+        assert self.told(lines, {1: "None", 2: "None live"}) == [
+            ("live", 1, at(1), at(4), False, False, "ada"),
+            ("fast", 1, at(1), at(6), False, True, "ada"),
+            ("live", 2, at(4), None, False, False, "ada"),
+        ]
+        assert spans(lines).holder("live", at(2)) == ()
+
+    def test_a_rungs_alias_is_told_only_where_its_version_stands_elsewhere(self) -> None:
+        lines = [
+            self.line(1, "transition.done", {1: "None"}, {1: "Production champion"}),
+            self.line(3, known.STAGE, {1: "Production champion"}, {1: "Archived champion"}),
+            self.line(
+                5, "transition.done",
+                {1: "Archived champion", 2: "None"}, {1: "Archived", 2: "Production champion"},
+            ),
+        ]  # fmt: skip
+        assert self.told(lines, {1: "Archived", 2: "Production champion"}) == [
+            ("champion", 1, at(1), at(5), False, False, "ada")
+        ]
+
+    def test_what_the_record_does_not_know_is_known_since_now(self) -> None:
+        assert self.told([], {1: "None live"}) == [("live", 1, at(100), None, True, False, "")]
+        lines = [self.line(1, known.BASELINE, {}, {1: "None live"})]
+        gone = ("live", 1, at(1), at(100), True, True, "")
+        assert self.told(lines, {1: "None"}) == [gone]
+        assert self.told(lines, {}, whole=False) == [(*gone[:3], None, True, False, "")]
 
 
 class TestUntilNow:

@@ -168,6 +168,7 @@ def gather(
         compared="" if known is None else _by(known, made),
         notes=found.notes,
         missing=found.missing,
+        shared=not ladder.rung(rung).exclusive,
     )
     return evidence, state
 
@@ -202,9 +203,13 @@ def _side(deck: Deck, version: ModelVersion, found: _Found) -> Side:
         run_id = version.run_id
         run = found.part("run", lambda: service.tracking.run(run_id))
     of_version = version.version, version.logged_model_id, run
-    told = found.part("run", lambda: measured(service, *of_version)) or Measured({})
+    told = found.part("metrics", lambda: measured(service, *of_version)) or Measured({})
+    if run is None and version.run_id is not None:  # its own metrics may stand in the run alone
+        found.missing.setdefault("metrics", found.missing["run"])
+    elif run is None and version.logged_model_id is None:
+        found.missing["metrics"] = t("evidence.missing.metrics")
     if told.notes:
-        found.notes["run"] = " ".join(told.notes)
+        found.notes["metrics"] = " ".join(told.notes)
     if run is not None:
         present = run
         repeated = found.part("replicates", lambda: replicates(service, present))
@@ -223,8 +228,10 @@ def _side(deck: Deck, version: ModelVersion, found: _Found) -> Side:
     if uri is not None:
         files = found.part("files", lambda: service.artifacts.walk(uri, MOST_FILES))
         info = found.part("signature", lambda: service.artifacts.model_info(uri))
+    else:  # nobody saw that it has none
+        found.missing["signature"] = found.missing["files"]
     if info is None:
-        found.missing["pins"] = found.missing.get("signature") or found.missing["files"]
+        found.missing["pins"] = found.missing["signature"]
     return side(version, run, told, repeated, info, files or ())
 
 

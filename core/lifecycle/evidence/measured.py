@@ -37,7 +37,7 @@ def measured(mlflow: Mlflow, version: int, model_id: str | None, run: Run | None
         run: its run; None where there is none.
 
     Raises:
-        DeckError: MLflow does not answer.
+        DeckError: MLflow does not answer, or the model cannot be read and there is no run.
     """
     if model_id is None:
         return Measured(run.metrics if run else {})
@@ -46,15 +46,16 @@ def measured(mlflow: Mlflow, version: int, model_id: str | None, run: Run | None
     try:
         own = mlflow.tracking.logged_model(model_id)
     except DeckError as error:
-        if error.retryable:
+        if error.retryable or run is None:
             raise
         notes = [t("evidence.notes.model_gone", version=version, why=error.what)]
     values = own.metrics if own else {}
+    if own is not None:
+        values = {k: math.nan if _nan(mlflow, run, own, k, v) else v for k, v in values.items()}
     if run is None:
         return Measured(values, own, tuple(notes))
     if own is not None and own.run_id not in (None, run.id):
         notes.append(t("evidence.notes.other_run", version=version))
-    values = {k: math.nan if _nan(mlflow, run, k, v) else v for k, v in values.items()}
     lacking = run.metrics.keys() - values.keys()
     others, complete = mlflow.tracking.models_of_run(run) if lacking else ((), True)
     theirs = lacking & {name for model in others if model.id != model_id for name in model.metrics}
@@ -75,10 +76,10 @@ def some(names: Collection[str]) -> str:
     return t("evidence.notes.more", names=listed, n=more) if more > 0 else listed
 
 
-def _nan(mlflow: Mlflow, run: Run, name: str, value: float) -> bool:
+def _nan(mlflow: Mlflow, run: Run | None, own: LoggedModel, name: str, value: float) -> bool:
     """Whether a model's 0 may be a NaN: MLflow keeps one as 0, and the run's as it was logged."""
-    last = run.metrics.get(name)
-    if value or not last:
+    by = own.measured_by.get(name) or (run.id if run else None)
+    if value or by is None or (run is not None and by == run.id and not run.metrics.get(name)):
         return False
-    history = mlflow.tracking.metric_history(run.id, name)
+    history = mlflow.tracking.metric_history(by, name)
     return any(math.isnan(point.value) for point in history)

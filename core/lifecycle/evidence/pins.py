@@ -1,9 +1,14 @@
-"""A model's requirements against the interpreter that serves, and against the holder's. Pure."""
+"""A model's requirements against the interpreter that serves, and against the holder's."""
 
+import csv
 import platform
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib import metadata
+from importlib.util import find_spec
+from inspect import getmodulename
+from pathlib import PurePosixPath
 
 from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
 from packaging.requirements import InvalidRequirement, Requirement
@@ -36,12 +41,31 @@ def installed(package: str) -> str | None:
         return None
 
 
+def importable(package: str) -> bool:
+    """Whether the interpreter finds a module of an installed package; nothing is imported. Also
+    where the package brings none, as one that only names others."""
+    try:
+        found = metadata.distribution(package)
+    except metadata.PackageNotFoundError:
+        return True
+    # Not ``found.files``: newer Pythons leave out what is not there, which is what is asked.
+    rows = csv.reader((found.read_text("RECORD") or "").splitlines())
+    files = [PurePosixPath(row[0]) for row in rows if row]
+    names = {*(found.read_text("top_level.txt") or "").split()} or {
+        file.parts[0] if len(file.parts) > 1 else getmodulename(file.name) or "" for file in files
+    }
+    # One is enough: such lists also name tests and examples that were never installed.
+    modules = [name for name in names - {"__pycache__"} if name.isidentifier()]
+    return not modules or any(n in sys.modules or find_spec(n) is not None for n in modules)
+
+
 def pins(
     requirements: Sequence[str],
     python: str,
     holder: Sequence[str] | None,
     *,
     has: Installed = installed,
+    finds: Callable[[str], bool] = importable,
     here: str = platform.python_version(),
 ) -> Pins:
     """What differs between a model's requirements, an interpreter and the holder's requirements.
@@ -54,10 +78,11 @@ def pins(
         python: the Python version that the model names, "" where it names none.
         holder: the holder's requirements; None where there is no holder, or it has none.
         has: the interpreter's version of a package.
+        finds: whether it finds modules of a package that it has.
         here: the interpreter's Python version.
     """
     wanted, not_understood = _read(requirements)
-    missing, other, unread = [], [], [*not_understood]
+    missing, broken, other, unread = [], [], [], [*not_understood]
     for line, requirement in wanted:
         try:
             concerns = requirement.marker is None or requirement.marker.evaluate()
@@ -70,13 +95,17 @@ def pins(
         found = has(name)
         if found is None:
             missing.append(name)
-        elif not _fits(requirement, found):
+            continue
+        if not finds(name):
+            broken.append(name)
+        if not _fits(requirement, found):
             other.append((name, _pin(requirement), found))
     theirs = {} if holder is None else _pinned(*_read(holder))
     ours = _pinned(wanted, not_understood)
     differing = sorted(n for n in {*ours, *theirs} if ours.get(n) != theirs.get(n))
     return Pins(
         missing=tuple(sorted({*missing})),
+        broken=tuple(sorted({*broken})),
         other=tuple(sorted(other)),
         python=(python, here) if python and _minor(python) != _minor(here) else None,
         than_holder=()

@@ -17,9 +17,8 @@ from core.mlflow_api.nouns import (
 )
 from core.registry.gates.evidence import Side
 from core.registry.register import ASKED_BY
+from core.training.builtin import DATA_AT
 
-DATA_AT = "modeldeck.data_at"
-"""The run tag by which a trainer tells how old its data is: an ISO date or moment."""
 _COMMIT = "mlflow.source.git.commit"
 _CODE = (".py", ".pyc", ".pyx", ".so", ".dll", ".whl", ".jar", ".r", ".sh", ".ipynb")
 _ROWS = ("num_rows", "num_elements", "rows")
@@ -48,6 +47,7 @@ def side(
         replicates=repeated.values if repeated else {},
         replicate_seeds=repeated.seeds if repeated else (),
         params=dict(sorted(params.items())),
+        data_at=run.tags.get(DATA_AT) or None if run else None,
         datasets=tuple(_dataset(data, run) for data in run.inputs) if run else (),
         inputs=tuple(_column(c) for c in signature.inputs) if signature else None,
         outputs=tuple(_column(c) for c in signature.outputs) if signature else None,

@@ -148,7 +148,7 @@ def _differences(paper: Paper) -> list[Html]:
     if evidence is None:
         return []
     if evidence.holder is None:
-        return [el("p", t("evidence_page.no_holder", rung=evidence.rung))]
+        return [el("p", brief.alone_said(evidence))]
     mine, theirs = brief.names(evidence)
     made: list[Html] = []
     for name, rows in brief.differences(evidence).items():

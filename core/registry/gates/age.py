@@ -9,6 +9,8 @@ from core.registry.gates.gate import Gate, Status, Verdict
 from core.texts import t
 
 _DAY = 86_400.0
+_AHEAD = 1.0
+"""Days by which something may lie ahead: clocks and time zones differ. Beyond, it is no age."""
 
 
 @dataclass(frozen=True)
@@ -18,7 +20,7 @@ class Options:
     training_days: float | None = None
     """Most days since the run ended."""
     data_days: float | None = None
-    """Most days since the newest data set that it was trained on was made."""
+    """Most days since the newest data that it was trained on was made."""
 
     def __post_init__(self) -> None:
         if self.training_days is None and self.data_days is None:
@@ -29,29 +31,40 @@ def decide(evidence: Evidence, options: Options) -> Verdict:
     """Compare the days since then with the limits."""
     side = evidence.challenger
     days: dict[str, float | None] = {}
-    if options.training_days is not None:
-        days["training"] = _days(evidence.at, side.trained_at)
-    if options.data_days is not None:
-        days["data"] = _days(evidence.at, _newest(side))
-    limits = {"training": options.training_days, "data": options.data_days}
-    said, status = [], Status.PASS
-    for what, age in days.items():
-        most = limits[what] or 0.0
-        if age is None:
-            said.append(t(f"gates.age.{what}_unknown"))
-            status = Status.FAIL if status is Status.FAIL else Status.UNKNOWN
-        else:
-            old = age > most
-            status = Status.FAIL if old else status
-            words = t(f"gates.age.{what}", n=int(age)) if age >= 1 else t(f"gates.age.{what}_today")
-            key = "too_old" if old else "fine"
-            said.append(f"{words} {t(f'gates.age.{key}', most=f'{most:g}')}")
-    return Verdict(status, " ".join(said), {"days": days})
+    said, found = [], set()
+    for what, at, most in (
+        ("training", side.trained_at, options.training_days),
+        ("data", _newest(side), options.data_days),
+    ):
+        if most is None:
+            continue
+        age = None if at is None else (evidence.at - at).total_seconds() / _DAY
+        days[what] = None if age is None or age < -_AHEAD else max(0.0, age)
+        status, words = _judged(what, at, days[what], most)
+        found.add(status)
+        said.append(words)
+    worst = next(s for s in (Status.FAIL, Status.UNKNOWN, Status.PASS) if s in found)
+    return Verdict(worst, " ".join(said), {"days": days})
+
+
+def _judged(what: str, at: datetime | None, age: float | None, most: float) -> tuple[Status, str]:
+    """What an age comes to, in a sentence or two."""
+    if at is None:
+        return Status.UNKNOWN, t(f"gates.age.{what}_unknown")
+    if age is None:
+        return Status.UNKNOWN, t(f"gates.age.{what}_ahead", date=at.date().isoformat())
+    limit, old = f"{most:g}", age > most
+    if old and int(age) <= most:  # by some hours: whole days would say that it is not
+        words = t(f"gates.age.{what}_just", most=limit)
+    else:
+        words = t(f"gates.age.{what}", n=int(age)) if age >= 1 else t(f"gates.age.{what}_today")
+    allowed = t(f"gates.age.{'too_old' if old else 'fine'}", most=limit)
+    return Status.FAIL if old else Status.PASS, f"{words} {allowed}"
 
 
 def _newest(side: Side) -> datetime | None:
-    found = (_moment(data.get("at")) for data in side.datasets)
-    return max((at for at in found if at is not None), default=None)
+    given = (side.data_at, *(data.get("at") for data in side.datasets))
+    return max((at for at in map(_moment, given) if at is not None), default=None)
 
 
 def _moment(at: Any) -> datetime | None:
@@ -63,10 +76,6 @@ def _moment(at: Any) -> datetime | None:
     if not isinstance(at, datetime):
         return None
     return at if at.tzinfo else at.replace(tzinfo=UTC)
-
-
-def _days(now: datetime, at: datetime | None) -> float | None:
-    return None if at is None else max(0.0, (now - at).total_seconds() / _DAY)
 
 
 GATE = Gate("age", frozenset({"challenger", "run"}), Options, decide)

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from core import formats
 from core.registry.gates.evidence import Evidence, Side
-from core.registry.gates.gate import Gate, Status, Verdict
+from core.registry.gates.gate import Gate, Status, Verdict, nobody
 from core.registry.gates.measured import as_set, measured
 from core.statistics import Difference, Sample, difference, sample
 from core.texts import t
@@ -31,7 +31,7 @@ def decide(evidence: Evidence, options: Options) -> Verdict:
     """By the interval of the difference where both have replicates, else by the two values."""
     holder = evidence.holder
     if holder is None:
-        return Verdict(Status.NOT_NEEDED, t("gates.nobody", rung=evidence.rung))
+        return Verdict(Status.NOT_NEEDED, nobody(evidence))
     metric = options.metric
     new, why = measured(evidence.challenger, metric)
     old, why_old = measured(holder, metric)
@@ -111,7 +111,9 @@ def _asked(options: Options) -> str:
 
 GATE = Gate(
     "better_than_holder",
-    frozenset({"challenger", "holder", "run", "holder.run", "replicates", "holder.replicates"}),
+    frozenset(
+        {"challenger", "holder", "metrics", "holder.metrics", "replicates", "holder.replicates"}
+    ),
     Options,
     decide,
 )

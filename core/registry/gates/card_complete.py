@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import date
 
-from core.registry.gates.evidence import Evidence
+from core.registry.gates.evidence import CARD, Evidence
 from core.registry.gates.gate import Gate, Status, Verdict
 from core.texts import t
 
@@ -14,6 +14,12 @@ class Options:
 
     fields: tuple[str, ...] = ("purpose", "data", "owner", "limits", "review_date")
     """Names of the card's fields."""
+
+    def __post_init__(self) -> None:
+        unknown = [name for name in self.fields if name not in CARD]
+        if unknown:
+            names, known = ", ".join(unknown), ", ".join(CARD)
+            raise ValueError(t("gates.card.no_field", n=len(unknown), names=names, known=known))
 
 
 def decide(evidence: Evidence, options: Options) -> Verdict:

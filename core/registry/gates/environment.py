@@ -24,14 +24,19 @@ class Options:
 
 def decide(evidence: Evidence, options: Options) -> Verdict:
     """Name what is missing, what is of another version, what differs from the holder, and what was
-    not understood: it does not pass for what is installed."""
+    not understood or could not be compared: neither passes for what fits."""
     pins = evidence.pins
     if pins is None:
         return Verdict(Status.UNKNOWN, t("gates.environment.none"))
     said, failed = [], False
+    holder = evidence.holder
+    bare = holder is not None and holder.requirements is None
     if pins.missing:
         failed = True
         said.append(t("gates.environment.missing", names=_some(pins.missing)))
+    if pins.broken:
+        failed = True
+        said.append(t("gates.environment.broken", names=_some(pins.broken)))
     if pins.python is not None:
         failed = failed or options.python
         said.append(t("gates.environment.python", model=pins.python[0], here=pins.python[1]))
@@ -43,20 +48,24 @@ def decide(evidence: Evidence, options: Options) -> Verdict:
         failed = failed or options.as_holder
         pairs = (_than(name, theirs, ours) for name, theirs, ours in pins.than_holder)
         said.append(t("gates.environment.holder", rung=evidence.rung, names=_some(pairs)))
+    if holder is not None and bare:
+        said.append(t("gates.environment.holder_none", version=holder.version))
     if pins.unread:
         said.append(t("gates.environment.unread", lines=_some(pins.unread)))
     inputs = {
         "missing": pins.missing,
+        "broken": pins.broken,
         "other": pins.other,
         "python": pins.python,
         "than_holder": pins.than_holder,
         "unread": pins.unread,
     }
     if not said:
-        said.append(t(f"gates.environment.fits{'_alone' if evidence.holder is None else ''}"))
+        said.append(t(f"gates.environment.fits{'_alone' if holder is None else ''}"))
     elif not failed and not pins.unread:
         said.insert(0, t("gates.environment.importable"))
-    status = Status.FAIL if failed else Status.UNKNOWN if pins.unread else Status.PASS
+    unknown = bool(pins.unread) or (bare and options.as_holder)
+    status = Status.FAIL if failed else Status.UNKNOWN if unknown else Status.PASS
     return Verdict(status, " ".join(said), inputs)
 
 

@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+CARD = ("purpose", "data", "owner", "limits", "review_date", "contact", "licence")
+"""The fields of a model card, in the order in which they are read."""
+
 
 @dataclass(frozen=True)
 class Side:
@@ -29,6 +32,8 @@ class Side:
     """The seed of each replicate, in the order of the values; empty where they are not known. A
     comparison is paired by them where enough match."""
     params: Mapping[str, str] = field(default_factory=dict)
+    data_at: str | None = None
+    """How old its data is, as the run says: an ISO date or moment; None where it says nothing."""
     datasets: tuple[Mapping[str, Any], ...] = ()
     """``{"name", "digest", "context", "source", "rows", "at"}``; what is unknown is None."""
     inputs: tuple[Mapping[str, Any], ...] | None = None
@@ -78,6 +83,8 @@ class Pins:
     unread: tuple[str, ...] = ()
     """Lines of which nobody can tell what they need, shortened: addresses, other files, what is no
     requirement."""
+    broken: tuple[str, ...] = ()
+    """Packages that the serving interpreter has while it finds none of their modules."""
 
 
 @dataclass(frozen=True)
@@ -92,9 +99,9 @@ class Evidence:
     at: datetime
     challenger: Side
     holder: Side | None = None
-    """Who stands on the wanted rung; None where nobody does."""
+    """Who stands on the wanted rung; None where nobody does, or the rung is for many."""
     card: Mapping[str, str] = field(default_factory=dict)
-    """The model card's fields: purpose, data, owner, limits, review_date (ISO), … ; "" is none."""
+    """Field of ``CARD`` → its text, the review date as an ISO date; "" is none."""
     example: Answered | None = None
     pins: Pins | None = None
     drift: Mapping[str, Any] | None = None
@@ -112,3 +119,5 @@ class Evidence:
     """Part → where it is not all that there is, in plain words, such as a search that was cut."""
     missing: Mapping[str, str] = field(default_factory=dict)
     """Part → why it could not be gathered, in plain words."""
+    shared: bool = False
+    """Whether the wanted rung is for many versions, so that there is none to compare with."""

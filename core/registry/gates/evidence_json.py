@@ -50,7 +50,7 @@ def _pins(data: Mapping[str, Any]) -> Pins:
         found[name] = tuple(tuple(row) for row in found.get(name, ()))
     if found.get("python") is not None:
         found["python"] = tuple(found["python"])
-    for name in ("missing", "unread"):
+    for name in ("missing", "broken", "unread"):
         found[name] = tuple(found.get(name, ()))
     return Pins(**found)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType, ModuleType
 
 from core.errors import InvalidInput
-from core.registry.gates.gate import Gate
+from core.registry.gates.gate import PARTS, Gate
 from core.registry.gates.options import kinds
 from core.texts import has, t
 
@@ -35,7 +35,8 @@ def with_own(folder: Path) -> Mapping[str, Gate]:
 
     Raises:
         InvalidInput: a file that anybody may write to, that does not import, that has no gate, or
-            whose gate has a name that is taken; all such files are named.
+            whose gate has a name that is taken or needs what is no evidence; all such files are
+            named.
     """
     found, faults = dict(all_gates()), []
     for file in sorted(folder.glob("*.py")) if folder.is_dir() else ():
@@ -65,6 +66,11 @@ def _own(file: Path) -> Gate:
     gate = getattr(_module(file), "GATE", None)
     if not isinstance(gate, Gate):
         raise ValueError(t("rules.gate_file.none"))
+    if not isinstance(gate.needs, frozenset):
+        raise ValueError(t("rules.gate_file.needs"))
+    if unknown := gate.needs - PARTS:
+        names = ", ".join(sorted(map(str, unknown)))
+        raise ValueError(t("rules.gate_file.no_part", names=names, known=", ".join(sorted(PARTS))))
     kinds(gate)  # its options can be checked
     return gate
 

@@ -1,11 +1,18 @@
 """What a gate is, and what it says."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any
 
 from core.registry.gates.evidence import Evidence
+from core.texts import t
+
+_OF_VERSION = ("run", "metrics", "replicates", "files", "signature", "pins")
+PARTS = frozenset(
+    [f.name for f in fields(Evidence)] + [of + p for p in _OF_VERSION for of in ("", "holder.")]
+)
+"""What a gate may need: fields of ``Evidence``, and what ``missing`` may name of a version."""
 
 
 class Status(StrEnum):
@@ -37,10 +44,9 @@ class Gate:
     name: str
     """As policies write it, such as ``metric_threshold``."""
     needs: frozenset[str]
-    """The parts of the evidence that it looks at: fields of ``Evidence``, and what ``missing`` may
-    name of a version: ``run``, ``replicates``, ``files``, ``signature``, ``pins``, with ``holder.``
-    before it for the holder. Where one could not be gathered, the gate is not asked: it is
-    ``unknown``, for what was not read must not pass for what is not there."""
+    """The parts of the evidence that it looks at, of ``PARTS``. Where one could not be gathered,
+    the gate is not asked: it is ``unknown``, for what was not read must not pass for what is not
+    there."""
     options: type
     """A frozen dataclass of what policies may set; its fields are typed and checked."""
     decide: Callable[[Evidence, Any], Verdict]
@@ -68,3 +74,8 @@ class Result:
     def blocks(self) -> bool:
         """Whether the request cannot be approved because of it."""
         return not self.passed and self.level == "block"
+
+
+def nobody(evidence: Evidence) -> str:
+    """Why there is no version to compare with, in plain words."""
+    return t(f"gates.{'shared' if evidence.shared else 'nobody'}", rung=evidence.rung)

@@ -53,7 +53,7 @@ def _result(use: "GateUse", evidence: Evidence, gates: Mapping[str, Gate]) -> Re
         level=use.level.value,
         status=verdict.status,
         reason=verdict.reason[:_LONGEST],
-        inputs=_plain(verdict.inputs),
+        inputs=verdict.inputs,
         options=_plain(use.options),
     )
 
@@ -63,18 +63,22 @@ def _verdict(use: "GateUse", evidence: Evidence, gates: Mapping[str, Gate]) -> V
     if gate is None:
         return Verdict(Status.UNKNOWN, t("gates.no_such", name=use.gate))
     try:
+        return _decided(gate, use, evidence)
+    except Exception as error:  # noqa: BLE001 - a gate may be anybody's; it must not stop the others
+        _log.exception("gate %s failed", use.gate)
+        return Verdict(Status.UNKNOWN, t("gates.broke", error=type(error).__name__))
+
+
+def _decided(gate: Gate, use: "GateUse", evidence: Evidence) -> Verdict:
+    try:
         options = make(gate, use.options)
     except ValueError as error:
         return Verdict(Status.UNKNOWN, t("gates.bad_options", what=str(error)))
     for part in _missing(gate, evidence):
         why = evidence.missing[part]
         return Verdict(Status.UNKNOWN, t("gates.missing", part=_part(part), why=why))
-    try:
-        verdict = gate.decide(evidence, options)
-        return Verdict(Status(verdict.status), str(verdict.reason), dict(verdict.inputs))
-    except Exception as error:  # noqa: BLE001 - a gate may be anybody's; it must not stop the others
-        _log.exception("gate %s failed", use.gate)
-        return Verdict(Status.UNKNOWN, t("gates.broke", error=type(error).__name__))
+    verdict = gate.decide(evidence, options)
+    return Verdict(Status(verdict.status), str(verdict.reason), _plain(dict(verdict.inputs)))
 
 
 def _missing(gate: Gate, evidence: Evidence) -> list[str]:

@@ -12,8 +12,6 @@ def as_set(bound: float) -> str:
 
 def measured(side: Side, metric: str) -> tuple[float | None, str]:
     """The last value of a metric, or None and why there is none, in plain words."""
-    if side.run_id is None:
-        return None, t("gates.measured.no_run", version=side.version)
     if metric not in side.metrics:
         return None, t("gates.measured.missing", version=side.version, metric=metric)
     value = side.metrics[metric]

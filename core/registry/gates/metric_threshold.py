@@ -46,4 +46,4 @@ def _bounds(options: Options) -> str:
     return t("gates.and").join(parts)
 
 
-GATE = Gate("metric_threshold", frozenset({"challenger", "run"}), Options, decide)
+GATE = Gate("metric_threshold", frozenset({"challenger", "metrics"}), Options, decide)

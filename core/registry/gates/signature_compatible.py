@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.registry.gates.evidence import Evidence
-from core.registry.gates.gate import Gate, Status, Verdict
+from core.registry.gates.gate import Gate, Status, Verdict, nobody
 from core.texts import t
 
 Column = Mapping[str, Any]
@@ -26,7 +26,7 @@ class Options:
 def decide(evidence: Evidence, options: Options) -> Verdict:
     """Name every column that was added, removed or changed, and say which break callers."""
     if evidence.holder is None:
-        return Verdict(Status.NOT_NEEDED, t("gates.nobody", rung=evidence.rung))
+        return Verdict(Status.NOT_NEEDED, nobody(evidence))
     new, old = evidence.challenger, evidence.holder
     if old.inputs is None:
         return Verdict(Status.NOT_NEEDED, t("gates.signature.holder_none", version=old.version))

@@ -8,6 +8,7 @@ import csv
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -57,6 +58,8 @@ class Table:
     task: Task
     notes: tuple[str, ...]
     """What was decided or left out while reading, a sentence each."""
+    changed_at: datetime | None = None
+    """When its file was changed last; None for a bundled set."""
 
     @property
     def numbers(self) -> list[str]:
@@ -98,7 +101,7 @@ def load(data: str, target: str, task: str = "auto") -> Table:
     """
     if task not in ("auto", *get_args(Task)):
         raise BadInput(f"The task is “{task}”. Choose auto, classification or regression.")
-    name, source, frame = _read(data)
+    name, source, changed_at, frame = _read(data)
     frame.columns = pd.Index([str(column) for column in frame.columns])
     if target not in frame.columns:
         shown = ", ".join(frame.columns[:20]) + (", …" if len(frame.columns) > 20 else "")
@@ -126,6 +129,7 @@ def load(data: str, target: str, task: str = "auto") -> Table:
         target=wanted.reset_index(drop=True),
         task=chosen,
         notes=tuple(notes),
+        changed_at=changed_at,
     )
 
 
@@ -154,12 +158,12 @@ def split(table: Table, test_share: float, seed: int) -> Split:
     return Split(*parts)
 
 
-def _read(data: str) -> tuple[str, str, pd.DataFrame]:
+def _read(data: str) -> tuple[str, str, datetime | None, pd.DataFrame]:
     if data.startswith(BUNDLED_PREFIX):
         name = data.removeprefix(BUNDLED_PREFIX)
         if name not in BUNDLED:
             raise BadInput(f"There is no bundled data set “{name}”. There are: {_names(BUNDLED)}.")
-        return name, data, _bundled(name)
+        return name, data, None, _bundled(name)
     if not data.strip():
         raise BadInput("No data was named. Give the path of a CSV or Parquet file.")
     path = Path(data)
@@ -169,11 +173,13 @@ def _read(data: str) -> tuple[str, str, pd.DataFrame]:
         )
     path = path.resolve()
     try:
+        # Before it is read: what is written meanwhile must not make old rows look new.
+        changed_at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
         frame = _parquet(path) if path.suffix.lower() in (".parquet", ".pq") else _csv(path)
     except (OSError, ValueError, csv.Error) as error:  # pandas and Arrow raise kinds of ValueError
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise BadInput(f"{path} cannot be read as a table: {reason}") from error
-    return path.stem, str(path), frame
+    return path.stem, str(path), changed_at, frame
 
 
 def _bundled(name: str) -> pd.DataFrame:

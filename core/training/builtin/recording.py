@@ -33,6 +33,7 @@ from mlflow.utils.mlflow_tags import (
 )
 from threadpoolctl import threadpool_limits
 
+from core.training.builtin import DATA_AT
 from core.training.builtin.data import BUNDLED_PREFIX, Split, Table, split
 from core.training.builtin.drawing import write_all
 from core.training.builtin.families import AUTO, family_named
@@ -131,7 +132,7 @@ def _record(
 ) -> Recorded:
     rows = split(table, recipe.test_share, recipe.seed)
     _log_params(client, run_id, table, recipe, asked)
-    _log_inputs(table, rows)
+    _log_inputs(client, run_id, table, rows)
     scores = [
         _fold(client, run_id, table, recipe, number, part, announce, fold_tags(number))
         for number, part in enumerate(folds_of(table, recipe, rows) if recipe.folds else (), 1)
@@ -223,7 +224,8 @@ def _log_params(
     client.log_batch(run_id, params=[Param(name, value) for name, value in missing.items()])
 
 
-def _log_inputs(table: Table, rows: Split) -> None:
+def _log_inputs(client: MlflowClient, run_id: str, table: Table, rows: Split) -> None:
+    """Log both parts, and how old the data is where the run does not say so yet."""
     source: Any = (
         CodeDatasetSource({"scikit_learn": table.source.removeprefix(BUNDLED_PREFIX)})
         if table.source.startswith(BUNDLED_PREFIX)
@@ -238,6 +240,8 @@ def _log_inputs(table: Table, rows: Split) -> None:
             frame = pd.concat([x, y], axis=1)
             made = from_pandas(frame, source=source, targets=str(y.name), name=table.name)
             mlflow.log_input(made, context=context)
+    if table.changed_at is not None and DATA_AT not in client.get_run(run_id).data.tags:
+        client.set_tag(run_id, DATA_AT, table.changed_at.isoformat(timespec="seconds"))
 
 
 def _fold(

@@ -65,8 +65,7 @@ def compared(found: Look) -> Mapping[str, Pictured]:
 
 def _metrics(found: Look, evidence: Evidence) -> None:
     if evidence.holder is None:
-        said = t("evidence_page.no_holder", rung=evidence.rung)
-        st.caption(f":material/info: {safe(said)}")
+        st.caption(f":material/info: {safe(brief.alone_said(evidence))}")
     if not found.metrics:
         parts.empty(t("evidence_page.metrics.none"), "query_stats")
         return
@@ -228,7 +227,7 @@ def _check(result: Result) -> None:
 
 def _differences(evidence: Evidence) -> None:
     if evidence.holder is None:
-        st.caption(md("evidence_page.no_holder", rung=evidence.rung))
+        st.caption(safe(brief.alone_said(evidence)))
         return
     mine, theirs = brief.names(evidence)
     same = []

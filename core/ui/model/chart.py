@@ -46,5 +46,7 @@ def draw(dossier: Dossier, measured: Measured) -> None:
     figure, notes = charts.metric_over_versions(frame, str(chosen))
     st.plotly_chart(figure, key="metric_over_versions")
     st.caption(safe(notes.text))
+    if measured.of_runs:
+        st.caption(t("model.of_runs"))
     if len(drawn) < len(dossier.versions):
         st.caption(t("model.drawn_newest", n=len(drawn)))

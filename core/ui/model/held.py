@@ -1,4 +1,4 @@
-"""Who held which rung when: a chart, and the same as a table."""
+"""Who held which rung when, and who carried which alias: a chart, and the same as a table."""
 
 import pandas as pd
 import streamlit as st
@@ -6,7 +6,7 @@ import streamlit as st
 from core import charts
 from core.ledger import now
 from core.registry.catalogue import Dossier
-from core.registry.timeline import Span, until_now
+from core.registry.timeline import Span, aliases_until_now, until_now
 from core.texts import t
 from core.ui import parts, runs
 from core.ui.markup import safe, visible
@@ -19,14 +19,17 @@ MOST = 200
 def draw(dossier: Dossier) -> None:
     """The chart from the record, with the table below it."""
     at, known = now(), told(dossier.model.name)
-    found = until_now(known, dossier.state, dossier.ladder, at, whole=dossier.complete)
+    there = (known, dossier.state, dossier.ladder, at)
+    rungs = until_now(*there, whole=dossier.complete)
+    aliases = aliases_until_now(*there, whole=dossier.complete)
+    found = tuple(sorted([*rungs, *aliases], key=lambda s: (s.since, s.version)))
     if not found:
         parts.empty(t("model.held.none"), "timeline")
         return
     drawn = found[-MOST:]
     frame = pd.DataFrame(
         {
-            "rung": [s.rung for s in drawn],
+            "rung": [_where(s) for s in drawn],
             "version": [s.version for s in drawn],
             "since": [s.since for s in drawn],
             "until": pd.Series([s.until for s in drawn], dtype=object),
@@ -35,6 +38,7 @@ def draw(dossier: Dossier) -> None:
         }
     )
     order = tuple(rung.name for rung in reversed(dossier.ladder.rungs) if rung.exclusive)
+    order += tuple(sorted({_where(s) for s in drawn if s.alias}))
     figure, notes = charts.held_over_time(frame, order, at, st.context.timezone)
     st.plotly_chart(figure, key="held_over_time")
     st.caption(safe(notes.text))
@@ -51,7 +55,7 @@ def _table(found: tuple[Span, ...]) -> None:
     st.dataframe(
         pd.DataFrame(
             {
-                "rung": [s.rung for s in found],
+                "rung": [visible(_where(s)) for s in found],
                 "version": [t("models.v", version=s.version) for s in found],
                 "since": runs.instants([s.since.replace(microsecond=0) for s in found]),
                 "until": runs.instants(
@@ -63,7 +67,7 @@ def _table(found: tuple[Span, ...]) -> None:
         ),
         hide_index=True, alt=t("model.held.alt"), placeholder="",
         column_config={
-            "rung": column.TextColumn(t("model.column.stage"), width=110),
+            "rung": column.TextColumn(t("model.held.where"), width=140),
             "version": column.TextColumn(t("model.column.version"), width=80),
             "since": column.DatetimeColumn(t("model.held.since"), format=time, timezone=zone),
             "until": column.DatetimeColumn(t("model.held.until"), format=time, timezone=zone),
@@ -71,6 +75,11 @@ def _table(found: tuple[Span, ...]) -> None:
             "how": column.TextColumn(t("model.held.how"), width="medium"),
         },
     )  # fmt: skip
+
+
+def _where(span: Span) -> str:
+    """The rung, or the alias as MLflow's addresses write it."""
+    return f"@{span.alias}" if span.alias else span.rung
 
 
 def _how(span: Span) -> str:

@@ -44,6 +44,11 @@ class Measured:
             self.table.of("metrics"), key=lambda n: (-int(frame[n].notna().sum()), _is_time(n))
         )
 
+    @property
+    def of_runs(self) -> bool:
+        """Whether a version's own model may have other values: here are those of its run."""
+        return any(v.logged_model_id for v in self.versions) and bool(self.table.of("metrics"))
+
     @cached_property
     def _rows(self) -> dict[str, int]:
         if "run_id" not in self.table.frame:

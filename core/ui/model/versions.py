@@ -61,6 +61,8 @@ def draw(found: Look) -> tuple[ModelVersion, Measured] | None:
         column_config=_config(dossier, shown),
     )  # fmt: skip
     _foot(dossier, part)
+    if shown and measured.of_runs:
+        st.caption(t("model.of_runs"))
     say_how_whole(found)
     picked = event["selection"]["rows"]
     if picked and numbers[picked[0]] != chosen.version:
