@@ -51,6 +51,8 @@ class Paper:
     """The viewer's time zone."""
     curves: Mapping[str, pictures.Curves]
     """Metric → its curves, for those that have some."""
+    gone: tuple[str, ...] = ()
+    """Of which version there are no curves because its run is gone, in words."""
     contradicted: int | None = None
     """The line about the request's check that says that what it holds was changed since."""
     lines_in_all: int = 0
@@ -138,6 +140,7 @@ def _metrics(paper: Paper) -> list[Html]:
     made.append(_table(titles, rows))
     for metric, curves in paper.curves.items():
         made.append(pictures.lines(metric, curves, names=(mine, theirs)))
+    made += [el("p", said) for said in paper.gone]
     return made
 
 

@@ -13,11 +13,12 @@ from core.ui.deck import deck, later
 from core.ui.evidence.look import Look
 
 
-def save(found: Look, curves: Mapping[str, Curves]) -> None:
+def save(found: Look, curves: Mapping[str, Curves], gone: tuple[str, ...]) -> None:
     """Save everything on the page, with the record's proof.
 
     Args:
         curves: metric → both runs' curves.
+        gone: of which version there are none, in words.
     """
     here = deck()
     ledger, who, zone = here.ledger, here.actor.name, st.context.timezone
@@ -40,6 +41,7 @@ def save(found: Look, curves: Mapping[str, Curves]) -> None:
                 made_at=now(),
                 zone=zone,
                 curves=curves,
+                gone=gone,
             )
         ).encode()
 
