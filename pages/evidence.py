@@ -11,6 +11,6 @@ left, right = st.columns([3, 2], gap="large")
 with right:
     evidence.decision(found)  # first: curves may take a while
 with left:
-    curves = evidence.compared(found)
+    curves, gone = evidence.compared(found)
 with right:
-    evidence.save(found, curves)
+    evidence.save(found, curves, gone)

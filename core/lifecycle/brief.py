@@ -335,8 +335,9 @@ def _gated(results: Sequence[Result]) -> tuple[str, ...]:
 
 def _told_to_gates(results: Sequence[Result]) -> dict[str, Direction]:
     """Metric → which way a gate's options say that it is better."""
-    given = ((r.options.get("metric"), r.options.get("better")) for r in results)
-    return {str(metric): way for metric, way in given if metric and way in get_args(Direction)}
+    ways = get_args(Direction)
+    given = [r.options for r in results if r.options.get("better") in ways]
+    return {str(one["metric"]): one["better"] for one in given if one.get("metric")}
 
 
 def _metric(

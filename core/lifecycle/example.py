@@ -34,6 +34,8 @@ from core.processes import (
 from core.registry.gates.evidence import Answered
 from core.texts import t
 
+_PLAIN_EXAMPLE = "input_example.json"
+"""What older versions of MLflow log alone."""
 _LOOK_SECONDS = 0.1
 _RESULT_BYTES = 64_000
 _WORDS = 600
@@ -59,7 +61,8 @@ def answer(
         check: called ten times a second; what it raises ends the child, and rises.
     """
     if not (model / EXAMPLE).is_file():
-        return Answered(ok=False, reason=t("evidence.example.none"))
+        key = "other_form" if (model / _PLAIN_EXAMPLE).is_file() else "none"
+        return Answered(ok=False, reason=t(f"evidence.example.{key}"))
     left = find_child(mark)
     if left is not None:
         kill_leftovers(left, mark)

@@ -1,7 +1,7 @@
 """What could be retired: gathered from the registry, the record and the endpoints."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import groupby
 
@@ -34,6 +34,8 @@ class Served:
     service: Service
     idle: bool
     """Whether it is certain that nobody has asked it for long."""
+    rung: str | None = None
+    """Where the version that it serves stands now; None: it is gone."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,7 @@ def find(deck: Deck, idle: timedelta) -> Findings:
                     tuple(by_version.get(key, ())),
                 )
             )
+    standing = {(one.model, one.version): one.rung.name for one in every}
     return Findings(
         tuple(candidates(every, ladder, at, idle)),
         seen,
@@ -116,7 +119,10 @@ def find(deck: Deck, idle: timedelta) -> Findings:
             for request in rows.select(deck.ledger, store=deck.mlflow.address, states=OPEN)
             if request.kind is Kind.ARCHIVE
         ),
-        tuple(served),
+        tuple(
+            replace(one, rung=standing.get((one.endpoint.model, one.endpoint.version)))
+            for one in served
+        ),
         len(versions),
         len(models),
         min(len(moves), MOST_MOVES),

@@ -81,6 +81,18 @@ def timeline(ledger: Ledger, store: str, model: str) -> Timeline:
     return spans(found)
 
 
+def named(ledger: Ledger, store: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The rungs and the models of which the record says that something stood there, by name; those
+    that are no longer there among them."""
+    rungs: set[str] = set()
+    models: set[str] = set()
+    for line in chain.lines(ledger, store=store, action=ACTIONS, limit=None):
+        places = [*(line.entry.before or {}).values(), *(line.entry.after or {}).values()]
+        rungs |= {place["rung"] for place in places}
+        models.add(line.entry.model)
+    return tuple(sorted(rungs - {""})), tuple(sorted(models - {""}))
+
+
 def held(
     ledger: Ledger, store: str, rung: str, at: datetime, model: str | None = None
 ) -> dict[str, tuple[Span, ...]]:

@@ -133,11 +133,12 @@ def endpoints(served: Sequence[Served], days: int) -> None:
     for one in sorted(served, key=lambda s: not s.idle):
         rows[one.endpoint.id] = {
             "name": one.endpoint.name,
+            "stands": t("retirement.gone") if one.rung is None else visible(one.rung),
             "called": _called(one),
             "since": when(one.endpoint.ready_at),
             "by": one.endpoint.requested_by,
         }
-    names = ("name", "called", "since", "by")
+    names = ("name", "stands", "called", "since", "by")
     table_of_links(
         "endpoint", rows, {n: t(f"retirement.column.{n}") for n in names}, t("retirement.served")
     )

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
+from mlflow import MlflowClient
 from streamlit.testing.v1 import AppTest
 
 from core.errors import ServerSlow
@@ -18,6 +19,7 @@ from core.registry import requests
 from core.registry.gates.evidence_json import as_json, from_json
 from core.registry.requests import Checked, Request, State
 from core.registry.transitions import read_state
+from core.ui.deck import forget
 from core.ui.evidence import look
 from tests.pages.asked import ANNA, RULES, asks, checks, read, visit_as, wine
 from tests.pages.conftest import HOSTILE, Open, Store, markdown_of
@@ -81,6 +83,25 @@ class TestLook:
         assert "Better on wet days." in text
         assert "v2 → Production" in text
         assert "alias champion v1 → v2" in text
+
+    def test_a_run_that_is_gone_takes_its_own_curves_away_and_no_other(
+        self, here: Deck, open_page: Open, own_store: Store
+    ) -> None:
+        client = MlflowClient(here.settings.tracking_uri)
+        client.log_metric(own_store.other, "accuracy", 0.94, step=100)
+        made = checks(here, asks(here))
+        before = read(open_page("evidence", request=made.id))
+        assert ("Open the run of v1" in before, "no curves of it" in before) == (True, False)
+        client.delete_run(own_store.run)
+        client._tracking_client.store._hard_delete_run(own_store.run)  # what ``mlflow gc`` does
+        forget()
+        app = open_page("evidence", request=made.id)
+        assert not app.exception
+        assert not app.error
+        text = read(app)
+        assert "The run of v1 is not in MLflow any longer, so there are no curves of it." in text
+        assert ("Open the run of v2" in text, "Open the run of v1" in text) == (True, False)
+        assert app.get("plotly_chart")
 
     def test_a_metric_that_got_worse_is_red_and_falls(self, here: Deck, open_page: Open) -> None:
         better = asks(here, 2)

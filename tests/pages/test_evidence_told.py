@@ -4,7 +4,7 @@ import pytest
 from mlflow import MlflowClient
 
 from core.ledger import now
-from core.lifecycle import paper
+from core.lifecycle import brief, paper
 from core.registry.gates.evidence_json import from_json
 from core.ui.deck import forget
 from tests.pages.asked import asks, checks, read, wine
@@ -23,11 +23,13 @@ def test_the_digest_says_what_it_is_over_and_what_will_be_compared(
     assert "(over the contents of all files)" in text
     assert (beforehand in text) is said
     evidence = from_json(made.evidence or {})
+    metrics, gone = brief.metrics(evidence), ("The run of v1 is gone.",)
     saved = paper.document(
         paper.Paper(
-            made, evidence, (), (), None, "", "ada", now(), None, curves={}, approvals=(0, 1)
+            made, evidence, metrics, (), None, "", "ada", now(), None, {}, (0, 1), gone
         )
     )
+    assert gone[0] in saved
     assert f"{evidence.digest} (over the contents of all files)" in saved
     assert (beforehand in saved) is said
 

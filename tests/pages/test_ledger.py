@@ -262,6 +262,33 @@ def test_what_stood_where_is_told_by_the_record(here: Deck, open_page: Open) -> 
     assert told_nothing(app)
 
 
+def test_rungs_and_models_that_only_the_record_names_can_be_asked_for(
+    here: Deck, open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = {"rung": "Shadow", "stage": "None", "aliases": []}
+    entry = chain.Entry(
+        "transition.done", "anna", store=here.mlflow.address, model="gone", version=4,
+        before={}, after={"4": place},
+    )  # fmt: skip
+    with here.ledger.transaction("test") as connection:
+        chain.append(connection, entry)
+
+    def asked() -> AppTest:
+        app = open_page("ledger")
+        app.session_state["ledger_tab"] = "What stood where"
+        return app.run()
+
+    app = asked()
+    rungs, models = (app.selectbox(key=f"stood_{name}") for name in ("rung", "model"))
+    assert rungs.options == ["None", "Staging", "Production", "Archived", "Shadow"]
+    assert models.options == ["gone", "wine"]
+    app.date_input(key="stood_day").set_value((now() + timedelta(days=1)).date())
+    app.selectbox(key="stood_rung").set_value("Shadow").run()
+    assert [(row["model"], row["version"]) for row in told(app)][:1] == [("gone", "v4")]
+    visit_as(monkeypatch, "zoe")
+    assert asked().selectbox(key="stood_model").options == ["wine"]
+
+
 def test_what_was_only_found_gone_is_not_told_as_exact(
     here: Deck, open_page: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:

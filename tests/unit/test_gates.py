@@ -131,8 +131,12 @@ def test_replicates_bring_an_interval_that_must_lie_beyond() -> None:
     assert "95 % interval" in clear.reason
     # The means differ by more than 0.1, and the interval reaches below it.
     assert ask("better_than_holder", seen, metric="m", by=0.1).status is Status.FAIL
+    assert "m is better by 0.10" in clear.reason
     worse = replace(seen, challenger=seen.holder, holder=seen.challenger)
-    assert ask("better_than_holder", worse, metric="m").status is Status.FAIL
+    lost = ask("better_than_holder", worse, metric="m")
+    assert lost.status is Status.FAIL
+    assert "m is worse by 0.10" in lost.reason
+    assert "95 % interval of the gain -0.1" in lost.reason
     lower = ask("better_than_holder", worse, metric="m", better="lower", by=0.05)
     assert (lower.status, lower.inputs["by"]) == (Status.PASS, clear.inputs["by"])
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 
 from core.ledger import processes as ledger_processes
 from core.lifecycle import retirement
@@ -163,9 +164,11 @@ def test_gathered_from_registry_record_and_endpoints(deck: Deck) -> None:
     assert {c.facts.version: c.by for c in found.candidates} == {1: 2, 3: None}
     assert [c.breaks for c in found.candidates if c.facts.version == 3] == [True]
     assert (found.versions, found.models, found.whole_record) == (3, 1, True)
-    assert [one.idle for one in found.endpoints] == [True]
+    assert [(one.idle, one.rung) for one in found.endpoints] == [(True, "None")]
     os.utime(folder / calls.CALLED)
     assert [one.idle for one in retirement.find(deck, IDLE).endpoints] == [False]
+    MlflowClient(deck.settings.tracking_uri).delete_model_version("wine", "3")
+    assert [one.rung for one in retirement.find(deck, IDLE).endpoints] == [None]
 
 
 def test_asking_is_a_request_and_deletes_nothing(deck: Deck) -> None:

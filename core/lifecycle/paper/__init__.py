@@ -53,6 +53,8 @@ class Paper:
     """Metric → its curves, for those that have some."""
     approvals: tuple[int, int]
     """How many approve it and how many are needed, as the page says it."""
+    gone: tuple[str, ...] = ()
+    """Of which version there are no curves because its run is gone, in words."""
     contradicted: int | None = None
     """The line about the request's check that says that what it holds was changed since."""
     lines_in_all: int = 0
@@ -140,6 +142,7 @@ def _metrics(paper: Paper) -> list[Html]:
     made.append(_table(titles, rows))
     for metric, curves in paper.curves.items():
         made.append(pictures.lines(metric, curves, names=(mine, theirs)))
+    made += [el("p", said) for said in paper.gone]
     return made
 
 

@@ -64,13 +64,14 @@ def _sample(side: Side, metric: str) -> Sample:
 def _by_interval(found: Difference, options: Options, inputs: dict[str, Any]) -> Verdict:
     value, low, high = found.value or 0.0, found.low or 0.0, found.high or 0.0
     inputs |= {"by": value, "low": low, "high": high, "n": list(found.n), "test": found.test}
-    shown, lower, upper = formats.alike(value, low, high)
+    shown, lower, upper = formats.alike(abs(value), low, high)
+    key = "better" if value > 0 else "worse" if value < 0 else "same"
     # The whole interval has to lie beyond, so that chance alone does not explain it.
     passed = low > options.by
     said = t(
         f"gates.better.interval_{'pass' if passed else 'fail'}",
         metric=options.metric,
-        by=shown,
+        how=t(f"gates.better.{key}", by=shown),
         low=lower,
         high=upper,
         n=found.n[0],

@@ -13,7 +13,7 @@ from core.lifecycle import brief
 from core.lifecycle.brief import Changed, Metric
 from core.lifecycle.evidence.measured import measured
 from core.lifecycle.paper.pictures import Curves as Pictured
-from core.mlflow_api.nouns import logged_model_of
+from core.mlflow_api.nouns import Run, logged_model_of
 from core.registry.gates import Evidence, Result, Status
 from core.registry.gates.evidence import Side
 from core.registry.gates.finding import title as gate_title
@@ -37,16 +37,17 @@ _CHECKS = {
 }
 
 
-def compared(found: Look) -> Mapping[str, Pictured]:
+def compared(found: Look) -> tuple[Mapping[str, Pictured], tuple[str, ...]]:
     """Everything that was gathered, in the order in which it is asked for.
 
     Returns:
-        the curves of the foremost metrics, for the saved file.
+        for the saved file: the curves of the foremost metrics, and of which version there are none
+        because its run is gone, in words.
     """
     evidence = found.evidence
     if evidence is None:
         parts.empty(safe(brief.sentence(found.request, None)), "hourglass_empty")
-        return {}
+        return {}, ()
     st.subheader(t("evidence_page.section.metrics"), anchor=False)
     _metrics(found, evidence)
     _gathered(evidence)
@@ -57,10 +58,12 @@ def compared(found: Look) -> Mapping[str, Pictured]:
     st.subheader(t("evidence_page.section.card"), anchor=False)
     _card(evidence)
     pictures: Mapping[str, Pictured] = {}
+    gone: tuple[str, ...] = ()
     with errors.part():
-        pictures = _pictured(found, evidence)
-        _curves(found, evidence, list(pictures))
-    return pictures
+        there, gone = _runs(evidence)
+        pictures = _pictured(found, evidence, there)
+        _curves(found, there, gone, list(pictures))
+    return pictures, gone
 
 
 def _metrics(found: Look, evidence: Evidence) -> None:
@@ -166,7 +169,7 @@ def _now(evidence: Evidence) -> str:
     """Whether MLflow has the same metrics now; plain text."""
     said = []
     for side in (evidence.challenger, evidence.holder):
-        if side is None or side.run_id is None:
+        if side is None or (side.run_id is None and logged_model_of(side.source) is None):
             continue
         version = t("models.v", version=side.version)
         try:
@@ -188,9 +191,10 @@ def _now(evidence: Evidence) -> str:
 
 def _measured(side: Side) -> Mapping[str, float]:
     """A version's metrics as MLflow has them now, counted as its evidence counts them."""
-    run, model_id = runs.run(str(side.run_id)), logged_model_of(side.source)
+    run = runs.run(side.run_id) if side.run_id else None
+    model_id = logged_model_of(side.source)
     if model_id is None:
-        return run.metrics
+        return run.metrics if run else {}
 
     def ask() -> Mapping[str, float]:
         return measured(deck().mlflow, side.version, model_id, run).metrics
@@ -272,32 +276,52 @@ def _changes(rows: Sequence[Changed], mine: str, theirs: str) -> None:
         st.caption(t("evidence_page.differ.shown", n=MOST_ROWS, of=len(rows)))
 
 
-def _curves(found: Look, evidence: Evidence, names: Sequence[str]) -> None:
+def _runs(evidence: Evidence) -> tuple[dict[int, Run], tuple[str, ...]]:
+    """Version → its run, of those that have one; and whose run is gone for good, in words."""
+    there: dict[int, Run] = {}
+    gone = []
+    for side in (evidence.challenger, evidence.holder):
+        if side is None or side.run_id is None:
+            continue
+        try:
+            there[side.version] = runs.run(side.run_id)
+        except NotFound:
+            name = t("models.v", version=side.version)
+            gone.append(t("evidence_page.curves.gone", version=name))
+    return there, tuple(gone)
+
+
+def _curves(
+    found: Look, there: Mapping[int, Run], gone: Sequence[str], names: Sequence[str]
+) -> None:
     """The curves of both runs: of the foremost metrics that have some, or of those chosen."""
-    sides = [s for s in (evidence.challenger, evidence.holder) if s is not None and s.run_id]
-    if not found.metrics or not sides:
+    if not found.metrics or not (there or gone):
         return
     st.subheader(t("evidence_page.section.curves"), anchor=False)
+    for said in gone:
+        st.caption(f":material/info: {safe(said)}")
+    if not there:
+        return
     chosen = st.multiselect(
         t("curves.metrics"), [metric.name for metric in found.metrics], default=list(names),
         key="metric", bind="query-params", max_selections=curves.MOST_METRICS,
         placeholder=t("evidence_page.curves.none"),
     )  # fmt: skip
     if chosen:
-        of = [curves.wanted(runs.run(str(side.run_id))) for side in sides]
+        of = [curves.wanted(run) for run in there.values()]
         curves.draw_curves(of, chosen, curves.Chosen(CurveLook()), key="evidence_curves")
     with st.container(horizontal=True):
-        for side in sides:
-            name = t("models.v", version=side.version)
+        for version, run in there.items():
+            name = t("models.v", version=version)
             link("run", md("evidence_page.open_run", name=name), icon=":material/play_circle:",
-                 run=str(side.run_id))  # fmt: skip
+                 run=run.id)  # fmt: skip
 
 
-def _pictured(found: Look, evidence: Evidence) -> Mapping[str, Pictured]:
+def _pictured(found: Look, evidence: Evidence, there: Mapping[int, Run]) -> Mapping[str, Pictured]:
     """The curves of the foremost metrics of both; those of one point are none."""
     names = [metric.name for metric in brief.foremost(found.metrics)]
     ids = [side.run_id or "" if side else "" for side in (evidence.challenger, evidence.holder)]
-    of = [curves.wanted(runs.run(run_id)) for run_id in dict.fromkeys(ids) if run_id]
+    of = [curves.wanted(run) for run in {run.id: run for run in there.values()}.values()]
     if not names or not of:
         return {}
     points = {

@@ -14,11 +14,12 @@ from core.ui.deck import deck, later
 from core.ui.evidence.look import Look
 
 
-def save(found: Look, curves: Mapping[str, Curves]) -> None:
+def save(found: Look, curves: Mapping[str, Curves], gone: tuple[str, ...]) -> None:
     """Save everything on the page, with the record's proof.
 
     Args:
         curves: metric → both runs' curves.
+        gone: of which version there are none, in words.
     """
     here = deck()
     ledger, who, zone = here.ledger, here.actor.name, st.context.timezone
@@ -43,6 +44,7 @@ def save(found: Look, curves: Mapping[str, Curves]) -> None:
                 zone=zone,
                 curves=curves,
                 approvals=approvals,
+                gone=gone,
             )
         ).encode()
 

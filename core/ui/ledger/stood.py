@@ -7,7 +7,7 @@ import streamlit as st
 
 from core import formats
 from core.ledger import now
-from core.registry.timeline import Span, held
+from core.registry.timeline import Span, held, named
 from core.texts import t
 from core.ui import parts
 from core.ui.deck import deck, read
@@ -19,19 +19,23 @@ def draw() -> None:
     """A moment, a rung, one model or all; a table of what stood there then."""
     here, zone = deck(), st.context.timezone
     today = formats.in_zone(now(), zone)
+    store = here.mlflow.address
+    past = read("what is named", lambda: named(here.ledger, store))
     names = readable()
+    # What is gone from MLflow nobody can be asked for: whoever sees all lines sees it.
+    offered = sorted({*names, *past[1]}) if sees_all() else names
     with st.container(horizontal=True, vertical_alignment="bottom"):
         day = st.date_input(t("record.stood.day"), today.date(), key="stood_day", width=160)
         hour = st.time_input(t("record.stood.time"), time(today.hour), key="stood_time", width=120)
         rungs = [rung.name for rung in here.rules.ladder.rungs]
+        rungs += [name for name in past[0] if name not in rungs]
         top = rungs.index(here.rules.ladder.top.name)
         rung = st.selectbox(t("record.stood.rung"), rungs, index=top, key="stood_rung", width=180)
         model = st.selectbox(
-            t("ledger.model"), names, index=None, key="stood_model", width=220,
+            t("ledger.model"), offered, index=None, key="stood_model", width=220,
             placeholder=t("ledger.all"), format_func=visible,
         )  # fmt: skip
     moment = datetime.combine(day, hour, tzinfo=ZoneInfo(zone or "UTC"))
-    store = here.mlflow.address
     found = read(
         "what stood", lambda: held(here.ledger, store, rung, moment, model), rung, moment, model
     )
