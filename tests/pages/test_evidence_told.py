@@ -25,9 +25,7 @@ def test_the_digest_says_what_it_is_over_and_what_will_be_compared(
     evidence = from_json(made.evidence or {})
     metrics, gone = brief.metrics(evidence), ("The run of v1 is gone.",)
     saved = paper.document(
-        paper.Paper(
-            made, evidence, metrics, (), None, "", "ada", now(), None, {}, (0, 1), gone
-        )
+        paper.Paper(made, evidence, metrics, (), None, "", "ada", now(), None, {}, (0, 1), gone)
     )
     assert gone[0] in saved
     assert f"{evidence.digest} (over the contents of all files)" in saved
