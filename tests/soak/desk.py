@@ -295,7 +295,7 @@ POINTS = (
     Point(path, "end", "the outcome is written"),
     Point(carrying_out, "conclude", "the request is closed"),
     Point(carrying_out, "append", "… within that transaction"),
-    Point(carrying_out, "published", "the record's head is written outside"),
+    Point(carrying_out, "publish", "the record's head is written outside"),
 )
 """Every step between intent, MLflow call, outcome and record."""
 
