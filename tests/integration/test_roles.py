@@ -118,7 +118,7 @@ def test_without_the_check_the_table_fails(
 
     monkeypatch.setattr(world, "deck", replace(world.deck, permissions=Everything()))
     monkeypatch.setattr(acting, "against", allow)
-    monkeypatch.setattr(asking, "_require_asker", allow)
+    monkeypatch.setattr(asking, "require_asker", allow)
     monkeypatch.setattr(direct, "goes_directly", lambda *_: True)
     monkeypatch.setattr(launch, "_require_own", allow)
     monkeypatch.setattr(launch, "require_administrator", allow)
