@@ -61,6 +61,10 @@ class NotAllowed(DeckError):
     """This person may not do that."""
 
 
+class NotAdministering(NotAllowed):
+    """Modeldeck's own account does not administer the server, so nobody's rights can be asked."""
+
+
 class SignedOut(NotAllowed):
     """Nobody is signed in here, or not any more: signing in again may help."""
 

@@ -52,6 +52,7 @@ GROUPS = {
     "requests": (
         "request.asked",
         "request.withdrawn",
+        "request.waits",
         "request.expired",
         "request.superseded",
         "request.outdated",

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from core.errors import DeckError, NotAllowed, NotFound, ServerFailed
+from core.errors import DeckError, NotAdministering, NotAllowed, NotFound, ServerFailed
 from core.mlflow_api.gateway import Gateway
 from core.mlflow_api.holders import (
     DEFAULT_WORKSPACE,
@@ -243,8 +243,8 @@ def _grant(row: Mapping[str, Any], role: str) -> Grant:
     )
 
 
-def _may_not_ask(service: str) -> NotAllowed:
-    return NotAllowed(
+def _may_not_ask(service: str) -> NotAdministering:
+    return NotAdministering(
         t("permissions.service_what", name=service),
         t("permissions.service_next"),
     )

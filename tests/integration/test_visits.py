@@ -15,8 +15,10 @@ from core.mlflow_api.credentials import Credential
 from core.people import Actor, Permission
 from core.people.permissions import require_model
 from core.people.sessions import End, Sessions, key_of
-from core.registry import known, migration, reconcile
+from core.registry import known, migration, reconcile, requests
+from core.registry.applying import read_state
 from core.registry.desk import Desk
+from core.registry.plan import see
 from core.settings import load
 from core.training import projects
 from core.ui import visit
@@ -193,3 +195,23 @@ def test_who_administers_no_longer_acts_as_such_no_longer(
     accounts_server.ask("PATCH", "2.0/mlflow/users/update-admin", {**change, "is_admin": False})
     with pytest.raises(NotAllowed):
         act(desk)
+
+
+def test_who_administers_no_longer_is_not_told_of_what_was_asked_for_elsewhere(
+    own: Deck, accounts_server: AccountsServer
+) -> None:
+    hidden = "kept-from-chief"
+    registry = own.service.registry
+    registry.create_model(hidden)
+    version = registry.create_version(hidden, "s3://models/hidden")
+    seen = see(read_state(own.service, hidden), version.version, "Production", own.rules.ladder)
+    asked = requests.ask(own.desk, hidden, version.version, "Production", "Secret.", seen=seen)
+    here = visit_of(own, accounts_server, "chief-then").deck
+    accounts_server.grant("chief-then", "registered_model", hidden, "DENY")
+    desk = replace(here, actor=Actor("chief-then", "mlflow", administrator=True)).desk
+    change = {"username": "chief-then", "is_admin": True}
+    accounts_server.ask("PATCH", "2.0/mlflow/users/update-admin", change)
+    assert [one.id for one in requests.listed(desk)] == [asked.id]
+    accounts_server.ask("PATCH", "2.0/mlflow/users/update-admin", {**change, "is_admin": False})
+    assert requests.listed(desk) == []
+    assert requests.waiting_for(desk) == []

@@ -353,6 +353,25 @@ class TestDecide:
         app = open_page("evidence", request=made.id)
         assert not [b for b in app.button if b.key == WAY_BACK], "it stands there no more"
 
+    def test_where_nothing_can_block_the_way_back_is_at_once_and_said_here(
+        self, own_store: Store, open_page: Open
+    ) -> None:
+        here = wine(own_store, RULES.replace("level: block", "level: warn"))
+        made = checks(here, asks(here))
+        app = button(open_page("evidence", request=made.id), made, "approve")
+        app = app.button(key=WAY_BACK).click().run()
+        assert where(here) == {1: "Production", 2: "Archived", 3: "None"}
+        assert any("v1: Production, champion" in s.value for s in app.success)
+        assert not [b for b in app.button if b.key == WAY_BACK]
+
+    def test_a_way_back_that_is_refused_leaves_the_page(self, here: Deck, open_page: Open) -> None:
+        made = checks(here, asks(here))
+        app = button(open_page("evidence", request=made.id), made, "approve")
+        here.mlflow.registry.set_stage("wine", 3, "Production")
+        app = app.button(key=WAY_BACK).click().run()
+        assert "v3" in app.error[0].value
+        assert "Metric within bounds" in read(app)
+
 
 class TestSaved:
     def test_the_file_holds_the_page(

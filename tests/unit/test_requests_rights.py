@@ -7,6 +7,7 @@ import pytest
 
 from core.people import Actor, Permission
 from core.registry.gates import Result, Status
+from core.registry.ladder import Rung
 from core.registry.plan import Seen, Step, StepKind
 from core.registry.policy import Policy, Rule, Rules, UnknownRegistrant
 from core.registry.requests.binding import binding, changed
@@ -167,6 +168,14 @@ def test_what_takes_the_alias_of_a_rung_leaves_it_too() -> None:
         assert lost.decide == MANAGERS.decide
         assert lost.approvals == max(1, kept.approvals)
     assert policy_for(BOTH, "wine", "None", "Production", Kind.MOVE, ["Staging"]) == MANAGERS
+
+
+def test_of_all_that_is_left_the_highest_decides() -> None:
+    names = ("None", "Staging", "Production", "Frozen", "Archived")
+    rungs = tuple(Rung(name, "None") for name in names)
+    rules = replace(BOTH, ladder=replace(BOTH.ladder, rungs=rungs))
+    lost = policy_for(rules, "wine", "Staging", "Frozen", Kind.MOVE, ["Production"])
+    assert (lost.decide, lost.approvals) == (MANAGERS.decide, 2)
 
 
 def test_asking_for_the_way_back_approves_it_but_not_by_who_registered_the_version() -> None:

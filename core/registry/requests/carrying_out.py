@@ -7,7 +7,7 @@ from datetime import timedelta
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
-from core.errors import Conflict, DeckError, NotAllowed, NotFound
+from core.errors import Conflict, DeckError, NotAdministering, NotAllowed, NotFound
 from core.ledger import new_id, now
 from core.ledger.chain import Entry, Line, append
 from core.people import Actor
@@ -158,6 +158,8 @@ def _require_asker(desk: Desk, request: Request) -> None:
     asker = desk.rules.absent(request.requester, request.requester_kind)
     try:
         require_asker(replace(desk, actor=asker), request.model, request.rung, policy)
+    except NotAdministering:  # nobody knows: it is tried again
+        raise
     except NotAllowed as error:
         what = t("requests.asker_right", requester=request.requester, what=error.what)
         raise _outdated(desk, request, what) from error
@@ -219,15 +221,16 @@ def _move(desk: Desk, request: Request, hold: HoldModel | None) -> Outcome:
             raise Conflict(t("requests.taken"), t("requests.not_allowed_next"))
 
     warrant = Warrant(path_of(request), request.id, request.transition_id, compare)
-    return transition(
-        desk.service,
-        desk.ledger,
-        _mover(request),
-        wanted,
-        desk.rules.ladder,
-        warrant=warrant,
-        hold=hold,
-    )
+    with publishing(desk, request.model):
+        return transition(
+            desk.service,
+            desk.ledger,
+            _mover(request),
+            wanted,
+            desk.rules.ladder,
+            warrant=warrant,
+            hold=hold,
+        )
 
 
 def _mover(request: Request) -> Actor:

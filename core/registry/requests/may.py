@@ -47,10 +47,10 @@ def policy_for(
             wherever the stage says that the version stands.
     """
     policy = rules.policy(model, rung)
-    here = _height(rules.ladder, rung)
+    here, free = _height(rules.ladder, rung), not policy.approvals
     for name in sorted({standing, *losing} - {rung}, key=lambda one: _height(rules.ladder, one)):
         left = rules.policy(model, name)
-        if left.approvals and (here < _height(rules.ladder, name) or not policy.approvals):
+        if left.approvals and (free or here < _height(rules.ladder, name)):
             policy = replace(
                 policy,
                 approvals=max(left.approvals, policy.approvals),

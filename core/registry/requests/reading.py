@@ -1,11 +1,12 @@
 """Look at requests: one, a list, those that wait for a person, and what a person may do."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from core.errors import NotAllowed
 from core.ledger import now
+from core.mlflow_api.permissions import as_of_now
 from core.people import Permission
 from core.people.permissions import require_model
 from core.registry.desk import Desk
@@ -133,6 +134,8 @@ def _asked_for(desk: Desk, model: str | None = None) -> list[str]:
 
 def _readable(desk: Desk, names: Iterable[str]) -> list[str]:
     """Of some models those that the person may read."""
+    # Who administers is told of all: a session knows it a while longer than it is so.
+    desk = replace(desk, actor=as_of_now(desk.mlflow, desk.actor))
     return desk.permissions.readable(desk.actor, present(desk, names))
 
 

@@ -19,7 +19,7 @@ from core.ui.deck import deck, forget
 from core.ui.evidence.look import Look
 from core.ui.markup import md, safe, visible
 from core.ui.model import rollback
-from core.ui.model.look import look
+from core.ui.model.look import look, say_how_whole
 from core.ui.navigation import link
 
 COMMENT_LENGTH = 5_000
@@ -147,8 +147,12 @@ def _way_back(request: Request) -> None:
         rung = model.dossier.ladder.rung(request.rung)
     except DeckError:
         return
-    if model.certain and request.version in model.dossier.on(rung):
-        rollback.draw(model.dossier, rung)
+    rollback.tell_last(request.model, rung)  # after it this version stands there no more
+    with errors.part():
+        if not model.dossier.complete:
+            say_how_whole(model)
+        elif model.certain and request.version in model.dossier.on(rung):
+            rollback.draw(model.dossier, rung)
 
 
 def _facts(found: Look) -> None:

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import streamlit as st
 
 from core import formats
-from core.ledger import now
+from core.ledger import chain, now
 from core.registry.timeline import Span, held, named
 from core.texts import t
 from core.ui import parts
@@ -20,7 +20,7 @@ def draw() -> None:
     here, zone = deck(), st.context.timezone
     today = formats.in_zone(now(), zone)
     store = here.mlflow.address
-    past = read("what is named", lambda: named(here.ledger, store))
+    past = _named(here.scope, str(read("record head", lambda: chain.head(here.ledger))))
     names = readable()
     # What is gone from MLflow nobody can be asked for: whoever sees all lines sees it.
     offered = sorted({*names, *past[1]}) if sees_all() else names
@@ -58,6 +58,15 @@ def draw() -> None:
     columns = {name: t(f"record.stood.column.{name}") for name in rows[0]}
     st.dataframe(rows, column_config=columns, hide_index=True, alt=t("record.stood.alt"))
     st.caption(t("record.stood.about"))
+
+
+# The whole record is gone through: once for all, until it grows.
+@st.cache_data(max_entries=10, show_spinner=False)
+def _named(
+    scope: tuple[str, str, str],  # noqa: ARG001 - asked where, a part of the memory's key
+    head: str,  # noqa: ARG001
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    return named(deck().ledger, deck().mlflow.address)
 
 
 def _how(span: Span) -> str:

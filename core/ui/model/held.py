@@ -13,7 +13,9 @@ from core.ui.markup import safe, visible
 from core.ui.model.told import told
 
 MOST = 200
-"""Spans that are drawn, the newest; the table holds all."""
+"""Spans that are drawn, the newest, of rungs and of aliases; the table holds all."""
+MOST_ALIASES = 12
+"""Spans of aliases, the newest, whose aliases have a row in the chart: each row takes room."""
 
 
 def draw(dossier: Dossier) -> None:
@@ -26,7 +28,8 @@ def draw(dossier: Dossier) -> None:
     if not found:
         parts.empty(t("model.held.none"), "timeline")
         return
-    drawn = found[-MOST:]
+    shown = {one.alias for one in aliases[::-1][:MOST_ALIASES]}
+    drawn = [*rungs[-MOST:], *(one for one in aliases[-MOST:] if one.alias in shown)]
     frame = pd.DataFrame(
         {
             "rung": [_where(s) for s in drawn],

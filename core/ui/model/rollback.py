@@ -22,8 +22,8 @@ from core.ui.navigation import go
 def draw(dossier: Dossier, rung: Rung) -> None:
     """A popover with the steps and the confirmation; nothing where no earlier holder is known."""
     here, model, ladder, state = deck(), dossier.model.name, dossier.ladder, dossier.state
-    key = f"rollback:{model}:{rung.name}"
-    _tell(key)
+    key = _key(model, rung)
+    tell_last(model, rung)
     known = told(model)
     version = read(
         "earlier holder",
@@ -96,8 +96,12 @@ def _do(wanted: Wanted, comment: str, key: str, *, direct: bool) -> None:
     st.rerun()
 
 
-def _tell(key: str) -> None:
+def tell_last(model: str, rung: Rung) -> None:
     """What was read back after the last one."""
-    outcome = st.session_state.pop(f"{key}:told", None)
+    outcome = st.session_state.pop(f"{_key(model, rung)}:told", None)
     if outcome is not None:
         tell(outcome)
+
+
+def _key(model: str, rung: Rung) -> str:
+    return f"rollback:{model}:{rung.name}"
