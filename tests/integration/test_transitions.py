@@ -383,8 +383,10 @@ def test_two_people_at_once_one_production_version_and_both_told_the_truth(
         assert len(holders) == 1
         winner, loser = holders[0], ({2, 3} - set(holders)).pop()
         assert told[winner] == "done"
-        assert told[loser].startswith("Conflict")
-        assert f"v{winner} was moved to Production by person-{winner}" in told[loser]
+        # Where the first one took long, the second waited in vain, and was told that.
+        assert told[loser].startswith(("Conflict", "Busy"))
+        moved = f"v{winner} was moved to Production by person-{winner}"
+        assert moved in told[loser] or told[loser].startswith("Busy")
         assert read_state(deck.mlflow, model).carrier("champion") == winner
     assert any(gone_wrong)
 
