@@ -34,4 +34,5 @@ def test_requests_that_wait_and_changes_without_modeldeck_are_said(
     assert any("without Modeldeck" in label for label in labels)
     assert "Wants attention" in read(app)
     monkeypatch.setattr(Everything, "on_model", lambda *_: Permission.NONE)
+    monkeypatch.setattr(Everything, "readable", lambda *_: [])
     assert for_person(here.desk) == []
