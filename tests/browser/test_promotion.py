@@ -228,8 +228,10 @@ def manager_approves(stage: Stage, page: Page) -> None:
 
 def manager_rolls_back(stage: Stage, page: Page) -> None:
     press(page, t("model.rollback.label", version=2))
-    expect(main(page).get_by_text("v1 → Archived")).to_be_visible()
-    press(page, t("model.rollback.ask", version=2, rung="Production"))
+    # What a popover holds stands beside the page in the document.
+    expect(page.get_by_text("v1 → Archived").last).to_be_visible()
+    ask_for = t("model.rollback.ask", version=2, rung="Production")
+    page.get_by_role("button", name=ask_for, exact=True).click()
     heading(page, f"{MODEL} back to v2 in Production")
     says(page, "Carried out.")
     until(lambda: stage.stages() == {1: "Archived", 2: "Production"}, what="the way back")
