@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Self
 
 import pytest
-from mlflow import MlflowClient
 from playwright.sync_api import BrowserContext, Page, expect
 
 from core.texts import t
 from tests.browser.conftest import Watch
+from tests.browser.test_story import client
 from tests.servers import ModeldeckApp, Server, clean_environment, free_port
 
 PATIENCE = 30_000
@@ -84,10 +84,10 @@ server_metadata_url = "{provider.url}/.well-known/openid-configuration"
         )
         secrets.chmod(0o600)
         with app:
-            client = MlflowClient(f"sqlite:///{home / 'mlflow.db'}")
+            mlflow = client(app)
             for name in ("churn-a", "other-b"):
-                client.create_experiment(name, artifact_location=str(home / "artifacts"))
-                client.create_registered_model(name)
+                mlflow.create_experiment(name, artifact_location=str(home / "artifacts"))
+                mlflow.create_registered_model(name)
             yield Stage(app)
 
 

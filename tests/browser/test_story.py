@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
+from mlflow.utils.file_utils import ExclusiveFileLock
 from playwright.sync_api import Browser, Page, expect
 
 from tests.servers import MlflowServer, ModeldeckApp, Postgres
@@ -80,7 +81,9 @@ def stage(app: ModeldeckApp, version: int) -> str:
 def client(app: ModeldeckApp) -> MlflowClient:
     """A client of the store that the application works on."""
     uri = app.environment.get("MLFLOW_TRACKING_URI", f"sqlite:///{app.home / 'mlflow.db'}")
-    return MlflowClient(tracking_uri=uri)
+    # MLflow makes the tables of a new store at once; the application may be at that too.
+    with ExclusiveFileLock(str(app.home / "store.lock")):
+        return MlflowClient(tracking_uri=uri)
 
 
 def test_the_whole_story(app: ModeldeckApp, page: Page, tmp_path: Path) -> None:
