@@ -23,6 +23,7 @@ from core.ledger.schema import decisions, leases, record, requests, transitions
 from core.lifecycle.deck import Deck, open_deck
 from core.mlflow_api.registry import Registry
 from core.people import Actor
+from core.registry import heads
 from core.registry import record as transition_record
 from core.registry import transitions as path
 from core.registry.lease import Alone, HoldModel, model_lease
@@ -295,7 +296,7 @@ POINTS = (
     Point(path, "end", "the outcome is written"),
     Point(carrying_out, "conclude", "the request is closed"),
     Point(carrying_out, "append", "… within that transaction"),
-    Point(carrying_out, "publish", "the record's head is written outside"),
+    Point(heads, "publish", "the record's head is written outside"),
 )
 """Every step between intent, MLflow call, outcome and record."""
 

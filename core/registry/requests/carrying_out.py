@@ -63,14 +63,15 @@ def carry_out(
         different = (error.what,)
     if different:
         raise _outdated(desk, request, " ".join(different))
-    claimed = _claim(desk, request_id)
-    try:
-        outcome = _move(desk, claimed, hold)
-    except DeckError as error:
-        raise _after_failure(desk, claimed, error) from error
-    except IntegrityError as error:  # the database begins what was approved once, and no more
-        raise _outdated(desk, claimed, t("requests.used")) from error
-    conclude(desk, claimed, outcome.transition, compared)
+    with publishing(desk, request.model):  # once, whatever was written on the way
+        claimed = _claim(desk, request_id)
+        try:
+            outcome = _move(desk, claimed, hold)
+        except DeckError as error:
+            raise _after_failure(desk, claimed, error) from error
+        except IntegrityError as error:  # the database begins what was approved once, and no more
+            raise _outdated(desk, claimed, t("requests.used")) from error
+        conclude(desk, claimed, outcome.transition, compared)
     return outcome
 
 
@@ -85,17 +86,17 @@ def settle(desk: Desk) -> list[Request]:
     """
     moved: list[Request] = []
     failed: list[DeckError] = []
-    try:
-        with publishing(desk):
-            settle_all(desk.service, desk.ledger, desk.actor, desk.rules.ladder)
-    except DeckError as error:
-        failed.append(error)
-    for request in rows.select(desk.ledger, store=desk.mlflow.address, states=[State.APPLYING]):
+    with publishing(desk):
         try:
-            if _settle(desk, request):
-                moved.append(request)
-        except DeckError as error:  # those after it must not wait for this one
+            settle_all(desk.service, desk.ledger, desk.actor, desk.rules.ladder)
+        except DeckError as error:
             failed.append(error)
+        for request in rows.select(desk.ledger, store=desk.mlflow.address, states=[State.APPLYING]):
+            try:
+                if _settle(desk, request):
+                    moved.append(request)
+            except DeckError as error:  # those after it must not wait for this one
+                failed.append(error)
     if failed:
         raise failed[0]
     return moved
@@ -113,7 +114,6 @@ def conclude(desk: Desk, request: Request, row: Transition | None, compared: str
     if row is None or row.state is Found.APPLYING:
         return False
     done = row.state is Found.DONE
-    lines: list[Line] = []
     with desk.ledger.transaction(t("requests.recording")) as connection:
         now_is = rows.read(connection, request.id, lock=True)
         if now_is.state is not State.APPLYING or now_is.transition_id != row.id:
@@ -137,8 +137,8 @@ def conclude(desk: Desk, request: Request, row: Transition | None, compared: str
         if done and any(r.exclusive for r in desk.rules.ladder.rungs if r.name == now_is.rung):
             told += _outdate_others(connection, now_is, actor)
         # Last: who writes to the record is alone on it, and waits for nobody's request then.
-        lines += [append(connection, one) for one in told]
-    publish(desk, *lines)
+        for one in told:
+            append(connection, one)
     return True
 
 
@@ -168,7 +168,6 @@ def _require_asker(desk: Desk, request: Request) -> None:
 def _claim(desk: Desk, request_id: str) -> Request:
     """Use the approvals of a request for one transition, which has an id from now on."""
     transition_id, at = new_id(), now()
-    lines: list[Line] = []
     words = ""
     with desk.ledger.transaction(t("requests.recording")) as connection:
         request = rows.read(connection, request_id, lock=True)
@@ -191,9 +190,8 @@ def _claim(desk: Desk, request_id: str) -> Request:
             actor = desk.actor
             line = entry(request, "request.waits", actor.name, actor.kind, words, path_of(request),
                          {"needed": need, "approvals": [d.actor for d in approving]})  # fmt: skip
-            lines.append(append(connection, line))
+            append(connection, line)
     if not enough:
-        publish(desk, *lines)
         raise Conflict(words, t("requests.not_allowed_next"))
     return rows.get(desk.ledger, request_id)
 
@@ -221,16 +219,15 @@ def _move(desk: Desk, request: Request, hold: HoldModel | None) -> Outcome:
             raise Conflict(t("requests.taken"), t("requests.not_allowed_next"))
 
     warrant = Warrant(path_of(request), request.id, request.transition_id, compare)
-    with publishing(desk, request.model):
-        return transition(
-            desk.service,
-            desk.ledger,
-            _mover(request),
-            wanted,
-            desk.rules.ladder,
-            warrant=warrant,
-            hold=hold,
-        )
+    return transition(
+        desk.service,
+        desk.ledger,
+        _mover(request),
+        wanted,
+        desk.rules.ladder,
+        warrant=warrant,
+        hold=hold,
+    )
 
 
 def _mover(request: Request) -> Actor:
