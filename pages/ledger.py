@@ -11,8 +11,8 @@ parts.title(t("nav.title.ledger"), "history_edu", t("ledger.about"))
 alerting.draw(asked("model") or None)
 record, then, verify = st.tabs(
     [t("ledger.tab.record"), t("record.stood.tab"), t("ledger.tab.verify")],
-    key="ledger_tab",
-    on_change="rerun",
+    key="tab",
+    bind="query-params",
 )
 if record.open:
     with record:

@@ -134,7 +134,7 @@ def test_hostile_text_in_a_line_that_was_chosen_stays_text(
         chain.append(connection, entry)
     for tab, key in (("Record", "model"), ("What stood where", "stood_model")):
         app = open_page("ledger")
-        app.session_state["ledger_tab"] = tab
+        app.session_state["tab"] = tab
         app.run()
         assert not app.exception
         assert any("turned" in option for option in app.selectbox(key=key).options)
@@ -171,7 +171,7 @@ def test_the_record_is_verified_and_a_changed_line_is_named(here: Deck, open_pag
     made = checks(here, asks(here))
     requests.approve(here.desk, made.id, "Good.", binding=binding(made))
     app = open_page("ledger")
-    app.session_state["ledger_tab"] = "Verify"
+    app.session_state["tab"] = "Verify"
     app.run()
     app.button(key="verify").click().run()
     assert not app.exception
@@ -200,7 +200,7 @@ def test_who_is_no_administrator_is_told_where_and_not_what(
         if name:
             visit_as(monkeypatch, name)
         app = open_page("ledger")
-        app.session_state["ledger_tab"] = "Verify"
+        app.session_state["tab"] = "Verify"
         app.run()
         app.button(key="verify").click().run()
         assert not app.exception
@@ -230,7 +230,7 @@ def test_a_line_that_cannot_be_read_takes_no_page_down_and_is_named(
         app = open_page(page)
         assert not app.exception
     assert told(app)[0]["what"] == "This line is not as it was written: verify the record"
-    app.session_state["ledger_tab"] = "Verify"
+    app.session_state["tab"] = "Verify"
     app.run()
     app.button(key="verify").click().run()
     assert not app.exception
@@ -250,16 +250,24 @@ def test_the_saved_lines_show_what_was_changed_without_changing_what_it_says(her
 def test_what_stood_where_is_told_by_the_record(here: Deck, open_page: Open) -> None:
     reconcile(here.desk)
     app = open_page("ledger")
-    app.session_state["ledger_tab"] = "What stood where"
+    app.session_state["tab"] = "What stood where"
     app.run()
     assert not app.exception
-    tomorrow = now() + timedelta(days=1)
-    app.date_input(key="stood_day").set_value(tomorrow.date()).run()
-    assert not app.exception
-    (row,) = told(app)
+    (row,) = told(app)  # by itself what stands now, also what came a second ago
     assert (row["model"], row["version"]) == ("wine", "v1")
     app.date_input(key="stood_day").set_value((now() - timedelta(days=2)).date()).run()
     assert told_nothing(app)
+
+
+def test_what_stood_where_is_asked_for_by_a_link(here: Deck, open_page: Open) -> None:
+    reconcile(here.desk)
+    tab = {"tab": "What stood where", "stood_model": "wine"}
+    tomorrow, before = ((now() + timedelta(days=n)).date().isoformat() for n in (1, -2))
+    (row,) = told(open_page("ledger", stood_day=tomorrow, **tab))
+    assert (row["model"], row["version"]) == ("wine", "v1")
+    (row,) = told(open_page("ledger", stood_day=tomorrow, stood_rung="Staging", **tab))
+    assert (row["model"], row["version"]) == ("wine", "nothing")
+    assert told_nothing(open_page("ledger", stood_day=before, stood_time="14:00", **tab))
 
 
 def test_rungs_and_models_that_only_the_record_names_can_be_asked_for(
@@ -275,7 +283,7 @@ def test_rungs_and_models_that_only_the_record_names_can_be_asked_for(
 
     def asked() -> AppTest:
         app = open_page("ledger")
-        app.session_state["ledger_tab"] = "What stood where"
+        app.session_state["tab"] = "What stood where"
         return app.run()
 
     app = asked()
@@ -323,7 +331,7 @@ def test_who_may_not_read_what_stood_there_is_told_so(
 def stood(open_page: Open, at: datetime) -> AppTest:
     """What stood where on the day of that moment, at its hour."""
     app = open_page("ledger")
-    app.session_state["ledger_tab"] = "What stood where"
+    app.session_state["tab"] = "What stood where"
     app.run()
     app.date_input(key="stood_day").set_value(at.date())
     app.time_input(key="stood_time").set_value(at.time()).run()

@@ -88,7 +88,8 @@ def controls() -> Wish:
             placeholder=t("ledger.all"), format_func=visible,
         )  # fmt: skip
         period = st.date_input(
-            t("ledger.period"), [], key="period", width=240, format="YYYY-MM-DD",
+            t("ledger.period"), [], key="period", bind="query-params", width=240,
+            format="YYYY-MM-DD",
             help=t("ledger.period_help"),
         )  # fmt: skip
     since, until = _period(period)
@@ -110,7 +111,10 @@ def draw(wish: Wish) -> None:
         place = 1
         if pages > 1:
             place = int(
-                st.number_input(t("ledger.page"), 1, pages, key="ledger_page", width=140) or 1
+                st.number_input(
+                    t("ledger.page"), 1, pages, key="page", bind="query-params", width=140
+                )
+                or 1
             )
         saving.button(wish, total)
     offset = (min(place, pages) - 1) * PAGE

@@ -1,6 +1,6 @@
 """What stood on each rung at a moment, told by the record."""
 
-from datetime import datetime, time
+from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import streamlit as st
@@ -18,22 +18,32 @@ from core.ui.markup import visible
 def draw() -> None:
     """A moment, a rung, one model or all; a table of what stood there then."""
     here, zone = deck(), st.context.timezone
-    today = formats.in_zone(now(), zone)
+    # By itself it shows what stands now: of this minute all that has happened counts.
+    soon = formats.in_zone(now() + timedelta(minutes=1), zone)
     store = here.mlflow.address
     past = _named(here.scope, str(read("record head", lambda: chain.head(here.ledger))))
     names = readable()
     # What is gone from MLflow nobody can be asked for: whoever sees all lines sees it.
     offered = sorted({*names, *past[1]}) if sees_all() else names
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        day = st.date_input(t("record.stood.day"), today.date(), key="stood_day", width=160)
-        hour = st.time_input(t("record.stood.time"), time(today.hour), key="stood_time", width=120)
+        day = st.date_input(
+            t("record.stood.day"), soon.date(), key="stood_day", bind="query-params", width=160,
+            format="YYYY-MM-DD",
+        )  # fmt: skip
+        hour = st.time_input(
+            t("record.stood.time"), time(soon.hour, soon.minute), key="stood_time",
+            bind="query-params", width=120,
+        )  # fmt: skip
         rungs = [rung.name for rung in here.rules.ladder.rungs]
         rungs += [name for name in past[0] if name not in rungs]
         top = rungs.index(here.rules.ladder.top.name)
-        rung = st.selectbox(t("record.stood.rung"), rungs, index=top, key="stood_rung", width=180)
+        rung = st.selectbox(
+            t("record.stood.rung"), rungs, index=top, key="stood_rung", bind="query-params",
+            width=180,
+        )  # fmt: skip
         model = st.selectbox(
-            t("ledger.model"), offered, index=None, key="stood_model", width=220,
-            placeholder=t("ledger.all"), format_func=visible,
+            t("ledger.model"), offered, index=None, key="stood_model", bind="query-params",
+            width=220, placeholder=t("ledger.all"), format_func=visible,
         )  # fmt: skip
     moment = datetime.combine(day, hour, tzinfo=ZoneInfo(zone or "UTC"))
     found = read(

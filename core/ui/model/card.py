@@ -57,7 +57,7 @@ def _text(field: str, text: str, offered: str) -> None:
             st.badge(t("card.review_passed"), icon=":material/warning:", color="orange")
     elif offered:
         st.caption(t("card.empty_offered"))
-        st.caption(safe(offered, 300))
+        st.caption("  \n".join(safe(line, 300) for line in offered.splitlines()))
     else:
         st.caption(t("card.empty"))
 

@@ -34,9 +34,13 @@ def draw(version: ModelVersion) -> None:
             ("version", "deployed_code", _version),
             ("endpoint", "cell_tower", _endpoints),
         ):
-            st.markdown(":material/arrow_forward:", width="content")
-            with st.container(width=_WIDTH):
-                _step(name, icon, draw_it, found)
+            # The arrow stays with the step that it leads to, also where that begins a new row.
+            with st.container(
+                horizontal=True, gap="xsmall", vertical_alignment="center", width="content"
+            ):
+                st.markdown(":material/arrow_forward:", width="content")
+                with st.container(width=_WIDTH):
+                    _step(name, icon, draw_it, found)
     _copies(found)
     if found.run is not None:
         st.caption(t("lineage.said_by_run"))
@@ -79,7 +83,8 @@ def _run(found: Lineage) -> None:
     if run is None:
         st.caption(t("lineage.no_runs"))
         return
-    link("run", safe(run.name or run.id, 40), run=run.id)
+    st.markdown(safe(run.name or run.id, 60))
+    link("run", t("lineage.open_run"), icon=":material/science:", run=run.id)
     parts.badge(run.status)
     st.caption(md("lineage.by", who=run.user or formats.NONE, at=parts.moment(run.started_at)))
 
@@ -94,7 +99,8 @@ def _endpoints(found: Lineage) -> None:
     if not found.endpoints:
         st.caption(t("lineage.unserved"))
     for one in found.endpoints[:MOST]:
-        link("endpoints", safe(one.address or one.name, 40), endpoint=one.id)
+        st.markdown(safe(one.address or one.name, 60))
+        link("endpoints", t("lineage.open_endpoint"), icon=":material/cell_tower:", endpoint=one.id)
         st.caption(md("lineage.served", state=parts.state_name(one.state), who=one.requested_by))
     _more(found.endpoints)
 
