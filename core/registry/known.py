@@ -321,11 +321,16 @@ def untimed(one: Known) -> Known:
 
 
 def seen(connection: Connection, store: str, at: datetime, models: Iterable[str]) -> None:
-    """Say that models were found at ``at`` as they are known."""
+    """Say that models were found at ``at`` as they are known.
+
+    A version that somebody else is writing of at this moment is left to them, and to the next
+    pass: whoever waited here, with others of the rows held, could be waited for in turn.
+    """
+    mine = (table.c.store == store, table.c.model == sa.bindparam("name"))
+    free = sa.select(table.c.version).where(*mine, table.c.known_at < at)
     change = table.update().where(
-        table.c.store == store, table.c.model == sa.bindparam("name"), table.c.known_at < at
+        *mine, table.c.version.in_(free.with_for_update(skip_locked=True))
     )
-    # In one order: two passes at once would wait for each other's rows.
     names = [{"name": name} for name in sorted(models)]
     if names:
         connection.execute(change.values(known_at=at), names)

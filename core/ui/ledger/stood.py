@@ -66,7 +66,9 @@ def draw() -> None:
         parts.empty(t(f"record.stood.{'unknown' if sees_all() else 'unreadable'}"), "history_edu")
         return
     columns = {name: t(f"record.stood.column.{name}") for name in rows[0]}
-    st.dataframe(rows, column_config=columns, hide_index=True, alt=t("record.stood.alt"))
+    st.dataframe(
+        rows, column_config=columns, hide_index=True, placeholder="", alt=t("record.stood.alt")
+    )
     st.caption(t("record.stood.about"))
 
 
