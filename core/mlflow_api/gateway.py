@@ -298,7 +298,7 @@ class Gateway:
         try:
             self._open(action)
             with credentials.bound(self._credential):
-                future: Future[T] = self._pool.submit(lambda: call(self._client_now()))
+                future: Future[T] = self._pool.submit(lambda: self._ask(call, again=not write))
             began = time.monotonic()
             try:
                 answer = self._await(future, deadline, progress)
@@ -321,6 +321,20 @@ class Gateway:
         finally:
             self._breaker.leave(failed=failed)
         return answer
+
+    def _ask(self, call: Callable[["MlflowClient"], T], *, again: bool) -> T:
+        """Make the call; ``again``, once more where its connection turned out to be closed.
+
+        A server closes connections that nobody used for some seconds. A question that is sent at
+        that very moment is not read, and says nothing of the server.
+        """
+        try:
+            return call(self._client_now())
+        except Exception as error:
+            dropped = (ConnectionResetError, BrokenPipeError)
+            if not again or not any(isinstance(cause, dropped) for cause in _chain(error)):
+                raise
+        return call(self._client_now())
 
     def _await(self, future: Future[T], deadline: float, progress: Callable[[], int] | None) -> T:
         """The future's result, or TimeoutError once ``deadline`` seconds passed without progress.

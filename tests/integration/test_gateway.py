@@ -134,6 +134,22 @@ def test_a_read_through_trouble(
     until(lambda: works(through), what="the server to be found again")
 
 
+@pytest.mark.parametrize("fault", [Fault.RESET, Fault.LOST_REPLY])
+def test_a_read_whose_connection_was_closed_is_asked_once_more(
+    proxy: FaultProxy, through: Mlflow, fault: Fault
+) -> None:
+    """As where the server closes one that nobody used for a while just when it is used again."""
+    assert works(through)
+    before = len(proxy.requests)
+    closed = iter([True])
+    proxy.set(fault, lambda _: next(closed, False))
+    assert works(through)
+    assert len(proxy.requests) == before + 2
+    proxy.set(fault)
+    assert not works(through)
+    assert len(proxy.requests) == before + 4  # and no more than once
+
+
 @pytest.mark.parametrize(
     ("fault", "kind", "sent"),
     [
