@@ -14,6 +14,7 @@ parts.title(t("nav.title.home"), "dashboard", t("home.caption"))
 top = st.container()
 attention = st.container()
 left, right = st.columns([3, 2], gap="large")
+below = st.container()
 at_work = sight.of_work(work(here.ledger, worker_runs=worker_runs(here)))
 with right:
     home.job_lines(at_work)
@@ -28,6 +29,7 @@ with top, errors.part():  # what runs is known also while MLflow is away
     home.counts(found, at_work)
     with left:
         home.production(found.production, found.rung)
+    with below:
         home.latest(found)
     with attention:
         waiting = read("waits for whom", lambda: for_person(here.desk))
