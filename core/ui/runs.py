@@ -28,9 +28,12 @@ from core.runs.query import Names, RunQuery, RunTable
 from core.texts import t
 from core.ui import parts
 from core.ui.deck import REMEMBERED, deck, forget, mirror, read
+from core.ui.markup import safe
 
 T = TypeVar("T")
 
+LOOK_SECONDS = 2.0
+"""How often a page looks whether there is something new."""
 _MOST_REREAD = 500
 _PATIENCE = 1.5
 """Seconds to wait for a first answer about experiments that were not read yet."""
@@ -123,6 +126,33 @@ def coverage_line() -> str:
     else:
         line = t("rows.coverage.part", n=n, total=formats.count(found.total), ago=at)
     return f"{line} {found.notice}".strip()
+
+
+def held() -> tuple[int, bool]:
+    """What the mirror holds, to be compared later: its revision, and whether it read everything."""
+    return mirror().revision, mirror().coverage.complete
+
+
+def missing(words: str, since: tuple[int, bool], icon: str = "inbox") -> None:
+    """What is said where no run is there: ``words``, unless runs are still being read. The page is
+    drawn anew once there are others than ``since``."""
+    look_on(since)
+    if mirror().coverage.complete:
+        parts.empty(words, icon)
+    else:
+        parts.empty(safe(t("rows.coverage.reading", covered=coverage_line())), "hourglass_top")
+
+
+def look_on(since: tuple[int, bool]) -> None:
+    """Draw the page anew once the mirror holds something else than ``since``, as ``held`` said."""
+
+    @parts.live(LOOK_SECONDS)
+    def look() -> None:
+        readable()  # where MLflow does not answer, this rises
+        if held() != since:
+            parts.again()
+
+    look()
 
 
 def refresh(run_ids: Iterable[str] | None = None, experiment_ids: tuple[str, ...] = ()) -> None:

@@ -12,7 +12,7 @@ from core.runs import changes
 from core.runs.activity import Activity
 from core.texts import t
 from core.ui import parts, runs
-from core.ui.deck import deck
+from core.ui.deck import deck, mirror
 from core.ui.markup import md, plain_frame, safe
 from core.ui.navigation import go
 
@@ -71,6 +71,7 @@ def listed(words: str, *, deleted: bool) -> list[Experiment]:
 def draw(found: Sequence[Experiment], *, deleted: bool) -> None:
     """The table, and above it what can be done to the experiments that are ticked."""
     shown = found[:MOST_SHOWN]
+    since = runs.held()
     # The runs of a deleted experiment are deleted with it.
     known = runs.activity([e.id for e in shown], "deleted" if deleted else "active")
     bar = st.container(horizontal=True, vertical_alignment="center", height="content")
@@ -94,6 +95,8 @@ def draw(found: Sequence[Experiment], *, deleted: bool) -> None:
             (t("experiments.shown", n=len(found), shown=len(shown)), safe(runs.coverage_line()))
         )
     )
+    if not mirror().coverage.complete:  # the counts are of what was read so far
+        runs.look_on(since)
     picked = [shown[i] for i in event["selection"]["rows"] if i < len(shown)]
     with bar:
         _actions(picked, deleted=deleted)

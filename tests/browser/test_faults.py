@@ -16,6 +16,7 @@ from urllib.parse import urlencode
 import pytest
 from mlflow import MlflowClient
 from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import TimeoutError as NotSeen
 
 from core.ledger import Ledger, new_id, now
 from core.ledger.schema import endpoints, jobs
@@ -296,10 +297,18 @@ def slowest_drawing(tabs: Tabs) -> float:
         healthy(look, page)
     for look, page in plain.items():
         run_again(look, page)
-    return max(
-        float(page.wait_for_function(DRAWN, timeout=PATIENCE).json_value())
-        for page in plain.values()
-    )
+    return max(drawn(look, page) for look, page in plain.items())
+
+
+def drawn(look: Look, page: Page) -> float:
+    """Seconds until a page is drawn. A tab so busy that it learns of a run's beginning and end in
+    one go shows neither: another is asked for."""
+    try:
+        return float(page.wait_for_function(DRAWN, timeout=PATIENCE / 3).json_value())
+    except NotSeen:
+        tell(f"  {look.name} showed no run: asked again")
+        run_again(look, page)
+        return float(page.wait_for_function(DRAWN, timeout=PATIENCE).json_value())
 
 
 def says_so(look: Look, page: Page) -> None:

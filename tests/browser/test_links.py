@@ -12,6 +12,7 @@ import pytest
 import requests
 from mlflow import MlflowClient
 from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import TimeoutError as NotSeen
 
 from core.ledger import Ledger
 from core.serving import endpoints
@@ -133,26 +134,37 @@ def checks(page: Page, stage: Stage, place: Place) -> None:
 
 def run_again(page: Page) -> float:
     """Milliseconds until the browser has the whole page again; the median of some runs."""
-    took = []
-    for _ in range(RERUNS):
+    return median(_again(page) for _ in range(RERUNS))
+
+
+def _again(page: Page) -> float:
+    """Milliseconds of one run.
+
+    A browser so busy that it learns of a run's beginning and end in one go shows neither: such a
+    run cannot be timed, and another is asked for.
+    """
+    for patience in (5_000, 10_000, PATIENCE):
         page.evaluate(CLOCK)
         page.keyboard.press("r")  # Streamlit's own key for it
-        page.wait_for_function("() => window.deck.ended", timeout=PATIENCE)
-        took.append(float(page.evaluate("() => window.deck.ended - window.deck.began")))
-    return median(took)
+        try:
+            page.wait_for_function("() => window.deck.ended", timeout=patience)
+        except NotSeen:
+            continue
+        return float(page.evaluate("() => window.deck.ended - window.deck.began"))
+    raise AssertionError("no run of the page was seen")
 
 
 CLOCK = """
 () => {
   const app = document.querySelector('[data-test-script-state]');
   const state = () => app.getAttribute('data-test-script-state');
-  window.deck = {ended: null};
-  document.addEventListener('keydown', () => { window.deck.began = performance.now(); },
+  const deck = window.deck = {ended: null};
+  document.addEventListener('keydown', () => { deck.began = performance.now(); },
     {once: true, capture: true});
   let ran = false;
   new MutationObserver(() => {
     ran ||= state() !== 'notRunning';
-    if (ran && state() === 'notRunning') window.deck.ended ??= performance.now();
+    if (ran && state() === 'notRunning') deck.ended ??= performance.now();
   }).observe(app, {attributes: true});
 }
 """

@@ -1,12 +1,14 @@
 """The list of experiments, and the runs of some of them."""
 
 import re
+import threading
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.runs import views
 from core.runs.grouping import By, group
+from core.runs.mirror.sync import Sync
 from core.runs.query import Name, Names, RunQuery
 from core.ui.deck import deck, mirror
 from core.ui.experiments import columns
@@ -33,6 +35,8 @@ class TestList:
     def test_names_counts_and_descriptions(self, store: Store, open_page: Open) -> None:
         app = open_page("experiments").run()
         assert not app.exception
+        # The first look may come before the mirror has the runs.
+        until(lambda: not app.run().dataframe[0].value["runs"].eq(0).all(), 30, "the counts")
         table = app.dataframe[0].value.set_index("name")
         assert table.loc["Trees", "runs"] == 5
         assert table.loc["Nothing yet", "runs"] == 0
@@ -480,6 +484,32 @@ class TestGroups:
         row = list(found.frame["params.seed"]).index("1")
         app.text_input(key="filter").set_value(f"({asked.filter}) AND {found.filter(row)}").run()
         assert names(app) == ["forest-b", "forest-a"]
+
+
+class TestReading:
+    def test_runs_that_are_still_being_read_are_not_said_to_be_missing(
+        self, own_store: Store, open_page: Open, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        may_look, look = threading.Event(), Sync._look
+
+        def late(self: Sync) -> None:
+            may_look.wait(60)
+            look(self)
+
+        monkeypatch.setattr(Sync, "_look", late)
+        monkeypatch.setattr("core.ui.runs._PATIENCE", 0.1)
+        try:
+            app = open_page("experiments", experiment=own_store.trees)
+            assert "still being read" in drawn(app)
+            assert "There are no runs here" not in drawn(app)
+            other = open_page("compare", experiment=own_store.trees)
+            assert "still being read" in drawn(other)
+            assert "None of the runs" not in drawn(other)
+        finally:
+            may_look.set()
+        until(lambda: app.run().dataframe, 30, "the runs")
+        assert "forest-a" in names(app)
+        assert "still being read" not in drawn(app)
 
 
 class TestHistories:

@@ -17,7 +17,6 @@ from core.ui.navigation import go, link
 NEWEST = (10, 25, 50, 100, 200)
 LISTED = 500
 """Runs in the list of the head."""
-LOOK_SECONDS = 2
 
 
 def compared() -> Compared | None:
@@ -76,7 +75,7 @@ def _head(found: Compared, table: RunTable) -> None:
 def _fresh(found: Compared, table: RunTable) -> None:
     """How much of the store was read and when; looks by itself whether there is something new."""
 
-    @parts.live(LOOK_SECONDS)
+    @parts.live(runs.LOOK_SECONDS)
     def look() -> None:
         runs.readable()  # where MLflow does not answer, this rises
         mirror().want(found.asked.experiment_ids or tuple(found.experiments))

@@ -44,11 +44,15 @@ def pointed(text: str, at: int) -> str:
 
 def nothing(asked: RunQuery) -> None:
     """What is said where no run matches: whether there are any, and names that none of them has."""
+    since = runs.held()
     everything = runs.names(replace(asked, filter=""))
+    if runs.count(asked):  # they came while the page was drawn
+        parts.again()
     if not asked.filter.strip():
-        parts.empty(t("experiments.no_runs" if asked.view != "deleted" else "experiments.no_gone"))
+        words = t("experiments.no_runs" if asked.view != "deleted" else "experiments.no_gone")
+        runs.missing(words, since)
         return
-    parts.empty(t("experiments.no_match", n=everything.runs), "search_off")
+    runs.missing(t("experiments.no_match", n=everything.runs), since, "search_off")
     known = everything.by_column
     asked_for = [o for o in parse(asked.filter, known.values()).operands() if isinstance(o, Named)]
     for named in dict.fromkeys(asked_for):

@@ -14,7 +14,6 @@ from core.ui.deck import deck, mirror
 from core.ui.navigation import asked_all, go
 
 MOST_IN_LINK = 50
-LOOK_SECONDS = 2.0
 _HELD = "_held_runs"
 
 
@@ -137,7 +136,7 @@ def coverage(asked: RunQuery, rows: RunTable, *, holding: bool) -> None:
         holding: whether the person is choosing rows: then what is new is offered and not shown.
     """
 
-    @parts.live(LOOK_SECONDS)
+    @parts.live(runs.LOOK_SECONDS)
     def look() -> None:
         runs.readable()  # where MLflow does not answer, this rises: no one is shown old rows
         mirror().want(asked.experiment_ids)
