@@ -46,6 +46,8 @@ from tests.servers import ROOT, MlflowServer, clean_environment
 from tests.waiting import until
 
 DEADLINE = "1"
+PATIENT = {"MODELDECK_METADATA_DEADLINE": "30"}
+"""Where nothing is slow on purpose, and the machine may be."""
 WITHIN = 5.0
 """Seconds in which a person is told, whatever happens."""
 
@@ -208,7 +210,9 @@ def test_a_write_that_something_in_between_gave_up_may_have_taken_effect(
         assert type(error) is OutcomeUnknown
         assert len(gate.requests) == 1
         assert type(told(mlflow.tracking.experiments)) is ServerFailed
-    assert opened(mlflow_server.url).tracking.experiment_by_name(f"written through {status}")
+    assert opened(mlflow_server.url, **PATIENT).tracking.experiment_by_name(
+        f"written through {status}"
+    )
 
 
 class Sluggish(FaultProxy):
@@ -344,7 +348,7 @@ def test_calls_are_made_in_the_name_of_whoever_asks(
     artifact_uri: str,
     tmp_path: Path,
 ) -> None:
-    mlflow = opened(mlflow_server.url)
+    mlflow = opened(mlflow_server.url, **PATIENT)
     for name in ("ada", "bob"):
         who_asks.seen.clear()
         person.set(name)
@@ -426,7 +430,7 @@ def test_nul_on_postgresql_is_refused_in_words(
     opened: Callable[..., Mlflow],
     call: Callable[[Mlflow], object],
 ) -> None:
-    mlflow = opened(mlflow_server_on_postgres.url)
+    mlflow = opened(mlflow_server_on_postgres.url, **PATIENT)
     assert isinstance(told(lambda: call(mlflow)), InvalidInput | NotFound)
 
 
@@ -474,7 +478,7 @@ def test_mlflow_searches_versions_without_their_aliases(
 ) -> None:
     client = MlflowClient(mlflow_server.url)
     assert [v.aliases for v in client.search_model_versions(f"name = '{model}'")] == [[], []]
-    registry = opened(mlflow_server.url).registry
+    registry = opened(mlflow_server.url, **PATIENT).registry
     assert [v.aliases for v in registry.versions(model)] == [(), ("champion",)]
     everywhere = {(v.model, v.version): v.aliases for v in registry.all_versions()}
     assert everywhere[model, 1] == ("champion",)
@@ -487,7 +491,7 @@ def test_mlflow_numbers_versions_as_text_over_http_and_as_numbers_from_a_databas
     for uri, kind in ((mlflow_server.url, str), (mlflow_server.backend_uri, int)):
         found = MlflowClient(uri).search_model_versions(f"name = '{model}'")
         assert {type(v.version) for v in found} == {kind}
-        assert [v.version for v in opened(uri).registry.versions(model)] == [2, 1]
+        assert [v.version for v in opened(uri, **PATIENT).registry.versions(model)] == [2, 1]
 
 
 @pytest.mark.upstream
@@ -603,7 +607,7 @@ def test_a_store_with_an_older_schema_gets_the_command_that_mends_it(
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert [e.name for e in opened(uri).tracking.experiments()] == ["Default"]
+    assert [e.name for e in opened(uri, **PATIENT).tracking.experiments()] == ["Default"]
 
 
 def make_older_store(uri: str) -> None:
